@@ -1,0 +1,60 @@
+# The door to the project. `make sweep` and `make test` need only make and a Python that has a lock here:
+# they create .venv from the lock of that Python version, once.
+
+PYTHON ?= python3
+ARGS ?=
+# Two processes, each keeping a file's tests (and so its compiled programs) together.
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+LOCK := locks/py$(subst .,,$(VERSION)).txt
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: sweep test check format bench lock clean
+
+sweep: $(READY)
+	@$(BIN)/jaxbn sweep digits --num-configs 1024 --num-epochs 20 $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+$(READY): $(LOCK) pyproject.toml
+	@echo "Installing $(LOCK) into .venv (once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP) install --require-hashes --no-deps -r $(LOCK)
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Reached only when the lock is not there.
+$(LOCK):
+	@echo "jaxbn has locks for Python 3.11, 3.12 and 3.13 and $(PYTHON) is $(or $(VERSION),missing):" \
+	  "name another one, as in: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2
+
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip --disable-pip-version-check -qq install uv==0.13.9
+	mkdir -p locks
+	for version in 3.11 3.12 3.13; do \
+	  .venv-lock/bin/uv pip compile pyproject.toml --quiet --upgrade --extra dev --extra data \
+	    --python-version $$version --universal --fork-strategy fewest --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --output-file locks/py$$(echo $$version | tr -d .).txt || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .venv-lock build dist .pytest_cache .ruff_cache .hypothesis
+	find jaxbn tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

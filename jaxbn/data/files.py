@@ -1,0 +1,98 @@
+"""Opening a source by what it is: a built-in name, a file of some kind, a folder, a data frame."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxbn.data.builtin import BUILTIN, read_builtin
+from jaxbn.data.content import read_bytes
+from jaxbn.data.delimited import read_delimited
+from jaxbn.data.idx import read_idx_folder
+from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
+from jaxbn.errors import UserError, unknown
+
+
+def open_source(source: Any, *, header: bool | None = None) -> Sheet:
+    """Opens a built-in data set, a file, a folder of IDX files, or a data frame.
+
+    Args:
+        source: a built-in name, a path, or a frame of any kind that narwhals knows.
+        header: whether the first row of a text file holds names; None to find out.
+
+    Returns:
+        The sheet.
+
+    Raises:
+        UserError: there is no such source, or it is broken.
+    """
+    if is_frame(source):
+        return sheet_of_frame(source)
+    if not isinstance(source, str | Path):
+        raise UserError(
+            f"data of type {type(source).__name__} cannot be read: give a path, arrays or a data frame"
+        )
+    if source in BUILTIN:
+        return read_builtin(str(source))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return read_idx_folder(path)
+    if not path.exists() and len(path.parts) == 1 and not path.suffix:
+        raise unknown("data set or file", source, BUILTIN)
+    return _read_file(path, header)
+
+
+def _read_file(path: Path, header: bool | None) -> Sheet:
+    data = read_bytes(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
+    if data.startswith(b"PAR1") or kind in (".parquet", ".pq"):
+        return _read_parquet(data, str(path))
+    if kind == ".npz":
+        return _read_npz(data, str(path))
+    if data.startswith(b"\0\0"):
+        raise UserError(
+            f"{str(path)!r} is no table of text: give the folder that holds the IDX files, not one of them"
+        )
+    return read_delimited(
+        data, str(path), header=header, separator="\t" if kind in (".tsv", ".tab") else None
+    )
+
+
+def _read_parquet(data: bytes, name: str) -> Sheet:
+    import polars as pl
+
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{name} is broken Parquet ({reason}): write or fetch it again") from None
+    return sheet_of_frame(frame)
+
+
+def _read_npz(data: bytes, name: str) -> Sheet:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            found = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else []
+            arrays = {key: archive[key] for key in ("x", "y") if key in found}
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise UserError(
+            f"{name} cannot be read as NPZ ({error}): save plain arrays x and y with numpy.savez"
+        ) from None
+    if "x" not in arrays:
+        raise UserError(
+            f"{name} holds {', '.join(found) or 'no named arrays'}: save arrays x and y with numpy.savez"
+        )
+    return sheet_of_array(arrays["x"], arrays.get("y"))

@@ -1,0 +1,222 @@
+"""How a source was read, so that rows to predict are read in the same way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxbn.data.files import open_source
+from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_records
+from jaxbn.data.table import Column, Table, columns_of
+from jaxbn.data.values import finite, numbers, text
+from jaxbn.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found or asked for when a source was read.
+
+    Attributes:
+        header: whether the columns had names; None where the source could have none, as an array.
+        columns: the names of all columns, in the order of the source.
+        target: the target column; None where the target came apart from the columns.
+        dropped: columns that are no features.
+        group: the column that says which rows belong together.
+    """
+
+    header: bool | None
+    columns: tuple[str, ...]
+    target: str | None
+    dropped: tuple[str, ...] = ()
+    group: str | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns that are features, in order."""
+        others = {self.target, self.group, *self.dropped}
+        return tuple(name for name in self.columns if name not in others)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain values.
+
+        Example:
+            >>> reading = Reading(True, ("a", "b"), "b")
+            >>> Reading.from_json(reading.to_json()) == reading
+            True
+        """
+        return asdict(self)
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> "Reading":
+        """The reading that `to_json` wrote.
+
+        Args:
+            record: what was read from JSON.
+
+        Returns:
+            The reading.
+
+        Raises:
+            UserError: the record is not what `to_json` writes.
+        """
+        broken = UserError(
+            f"a broken record of how data was read: {record!r:.200}; train and save the model again"
+        )
+        try:
+            header, target, group = record["header"], record["target"], record["group"]
+            columns, dropped = record["columns"], record["dropped"]
+        except (KeyError, TypeError):
+            raise broken from None
+        lists_fine = all(
+            isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+            for names in (columns, dropped)
+        )
+        names_fine = lists_fine and {*dropped, target, group} - {None} <= set(columns)
+        if not names_fine or not (header is None or isinstance(header, bool)):
+            raise broken
+        return Reading(header, tuple(columns), target, tuple(dropped), group)
+
+
+def find_column(names: Sequence[str], given: str | int, what: str) -> str:
+    """The name of a column that was given by name or by number.
+
+    Args:
+        names: the columns there are.
+        given: a name; or a number from 0, also in digits where no column has them as its name.
+        what: what the column is for, for the error, such as "target column".
+
+    Returns:
+        The name.
+
+    Raises:
+        UserError: there is no such column.
+
+    Example:
+        >>> find_column(("age", "town"), "1", "target column")
+        'town'
+    """
+    if isinstance(given, str) and given in names:
+        return given
+    if isinstance(given, int | np.integer) or (given.isascii() and given.isdigit()):
+        if not 0 <= int(given) < len(names):
+            raise UserError(
+                f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name"
+            )
+        return names[int(given)]
+    raise unknown(what, given, names)
+
+
+def read_features(source: Any, reading: Reading, columns: tuple[Column, ...]) -> Table:
+    """Reads rows to predict as the training data was read.
+
+    The target, the dropped columns and the group may be there or not: they are ignored. Every row that is no
+    blank line is kept. Text in a numeric column is missing, as it was in training.
+
+    Args:
+        source: a built-in name, a path, a data frame, an array [N, F] (or images [N, ...]), a list of records
+            (mappings from column name to value) or a list of rows.
+        reading: how the training data was read.
+        columns: the features, as the training data had them.
+
+    Returns:
+        The table, with exactly these columns.
+
+    Raises:
+        UserError: the source cannot be read, a column is missing or too many, or a value is infinite.
+    """
+    return table_of(_open(source, reading), reading, columns)
+
+
+def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Table:
+    """The features of a sheet, matched by name where both sheet and reading have names, else by position.
+
+    Args:
+        sheet: what was opened.
+        reading: how the training data was read.
+        columns: the features, as the training data had them.
+
+    Returns:
+        The table, with exactly these columns.
+
+    Raises:
+        UserError: a column is missing or too many, or a value is infinite.
+    """
+    wanted = [column.name for column in columns]
+    if sheet.named and reading.header:
+        found = _by_name(sheet.names, reading, wanted)
+    else:
+        found = _by_position(len(sheet.names), reading, wanted)
+    values = {name: sheet.columns[position] for name, position in found.items()}
+    numeric = np.empty((sheet.num_rows, len(columns_of(columns, "numeric"))))
+    for number, column in enumerate(columns_of(columns, "numeric")):
+        numeric[:, number] = finite(numbers(values[column.name]).values, f"column {column.name!r}")
+    categorical = np.empty((sheet.num_rows, len(columns_of(columns, "categorical"))), dtype=object)
+    for number, column in enumerate(columns_of(columns, "categorical")):
+        categorical[:, number] = text(values[column.name])
+    return Table(columns, numeric, categorical)
+
+
+def _open(source: Any, reading: Reading) -> Sheet:
+    if isinstance(source, list | tuple):
+        if not source:
+            raise UserError("there are no rows to predict: give at least one")
+        if isinstance(source[0], Mapping):
+            return sheet_of_records(source)
+        # An array of object keeps the numbers of a row numbers beside its text.
+        return sheet_of_array(_rows(source))
+    if hasattr(source, "__array__") and not is_frame(source):
+        return sheet_of_array(source)
+    return open_source(source, header=reading.header)
+
+
+def _rows(rows: Sequence[Any]) -> np.ndarray:
+    try:
+        array = np.array(rows, dtype=object)
+    except ValueError:
+        array = np.empty(0, dtype=object)
+    if array.ndim < 2:
+        raise UserError(
+            "the rows to predict are not of one length: give every row all its values, None for a missing one"
+        )
+    return array
+
+
+def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dict[str, int]:
+    missing = [name for name in wanted if name not in names]
+    surplus = [name for name in names if name not in reading.columns]
+    if missing or surplus:
+        lack = f"lack {listed(missing)}" if missing else ""
+        have = f"have {listed(surplus)}, unknown in training" if surplus else ""
+        raise UserError(
+            f"the rows {' and '.join(part for part in (lack, have) if part)}: "
+            "give the columns of the training data, with or without the target"
+        )
+    return {name: names.index(name) for name in wanted}
+
+
+def _by_position(width: int, reading: Reading, wanted: list[str]) -> dict[str, int]:
+    without_target = tuple(name for name in reading.columns if name != reading.target)
+    for layout in (reading.columns, without_target, tuple(wanted)):
+        if len(layout) == width:
+            return {name: layout.index(name) for name in wanted}
+    if width < len(wanted):
+        problem = f"lack {listed(wanted[width:])}"
+    else:
+        problem = f"have {width - len(without_target)} too many, from column {len(without_target)} on"
+    raise UserError(
+        f"the rows have {width} columns where training had {len(without_target)} beside the target, "
+        f"so they {problem}: "
+        "give the columns of the training data, with or without the target"
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a sentence: the first five, and how many more there are.
+
+    Example:
+        >>> print(listed("abcdefg"))
+        'a', 'b', 'c', 'd', 'e' and 2 more
+    """
+    names = [repr(name) for name in names]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

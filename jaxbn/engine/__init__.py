@@ -1,0 +1,1 @@
+"""Programs, tiles, threads and devices: what turns configurations into trained members."""

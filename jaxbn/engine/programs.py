@@ -1,0 +1,275 @@
+"""The compiled programs. Each advances all members of a tile; each is written for one network and vmapped once.
+
+There are three kinds. `init` draws the initial weights, `epoch` trains for an epoch, `evaluate` scores the members on a
+split. Initial weights and scores do not depend on the optimizer, so far fewer of those two are needed.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxbn.nn import losses, metrics, train
+from jaxbn.nn.mlp import mlp
+from jaxbn.nn.optimizers import learning_rate, optimizer
+from jaxbn.nn.types import Batch, Hyperparams, Metrics, Model, Rows, Spec, TrainState, Variables
+
+DIVERGED_ABOVE = 1e3
+"""A training loss above this many times that of the first epoch is a divergence."""
+
+CHUNK = 128
+"""Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
+
+LOSSES = {"classification": losses.softmax_cross_entropy, "regression": losses.mean_squared_error}
+METRICS = {"classification": metrics.CLASSIFICATION, "regression": metrics.REGRESSION}
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What a program must know of the data.
+
+    Attributes:
+        task: "classification" or "regression".
+        num_inputs: F.
+        num_outputs: C.
+        train_rows: rows of the training split, padded.
+        valid_rows: rows of the validation split, padded to a multiple of `CHUNK`.
+        metrics: names of the scores; the first is the loss.
+    """
+
+    task: str
+    num_inputs: int
+    num_outputs: int
+    train_rows: int
+    valid_rows: int
+    metrics: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """The key of a compiled executable."""
+
+    kind: str
+    spec: Spec
+    tile_size: int
+    problem: Problem
+
+
+@flax.struct.dataclass
+class Members:
+    """A tile in training, every leaf with a leading axis [T].
+
+    Attributes:
+        state: the networks.
+        first_loss: training loss of the first epoch.
+        diverged: who has diverged; such a member is frozen as it was before the epoch that broke it.
+    """
+
+    state: TrainState
+    first_loss: Array
+    diverged: Array
+
+
+@flax.struct.dataclass
+class EpochReport:
+    """What an epoch tells of each member [T]: mean training loss, and the learning rate of its last update."""
+
+    train_loss: Array
+    learning_rate: Array
+
+
+def model_of(program: Program) -> Model:
+    """The network of a program."""
+    problem = program.problem
+    return mlp(program.spec, num_inputs=problem.num_inputs, num_outputs=problem.num_outputs)
+
+
+def of_init(program: Program) -> Program:
+    """The program that draws the weights of the members of an epoch program."""
+    spec = _without_training(program.spec)
+    problem = dataclasses.replace(program.problem, train_rows=0, valid_rows=0, metrics=())
+    return dataclasses.replace(program, kind="init", spec=spec, problem=problem)
+
+
+def of_evaluate(program: Program) -> Program:
+    """The program that scores the members of an epoch program."""
+    problem = dataclasses.replace(program.problem, train_rows=0)
+    return dataclasses.replace(program, kind="evaluate", spec=_without_training(program.spec), problem=problem)
+
+
+def _without_training(spec: Spec) -> Spec:
+    kept = {"widths": spec.widths, "activation": spec.activation, "normalization": spec.normalization}
+    return Spec(**kept, batch_size=0, optimizer="sgd")
+
+
+def init(key: Array, hyperparams: Hyperparams, *, program: Program) -> Variables:
+    """Initial weights and statistics of all members from one key."""
+    model = model_of(program)
+    return jax.vmap(model.init, in_axes=(None, 0))(key, hyperparams)
+
+
+def members(variables: Variables, hyperparams: Hyperparams, *, spec: Spec) -> Members:
+    """Members before their first update."""
+    tile_size = hyperparams.batch_size.shape[0]
+    opt_state = jax.vmap(lambda h, params: optimizer(h, spec=spec).init(params))(
+        hyperparams, variables.params
+    )
+    step = jnp.zeros(tile_size, jnp.int32)
+    state = TrainState(variables.params, variables.model_state, opt_state, step)
+    return Members(state, jnp.zeros(tile_size, float), jnp.zeros(tile_size, bool))
+
+
+def epoch(
+    key: Array,
+    members: Members,
+    rows: Rows,
+    order: Array,
+    hyperparams: Hyperparams,
+    *,
+    program: Program,
+) -> tuple[Members, EpochReport]:
+    """Train every member for an epoch on the same mini-batches."""
+    spec, tile_size = program.spec, program.tile_size
+    one_step = functools.partial(
+        train.step, model=model_of(program), spec=spec, loss=LOSSES[program.problem.task]
+    )
+
+    def step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Metrics]:
+        # A mini-batch without a member axis would make XLA transpose the weights of the first layer instead.
+        x = jnp.broadcast_to(batch.x[None], (tile_size, *batch.x.shape))
+        return jax.vmap(lambda s, x, h: one_step(s, batch.replace(x=x), h))(state, x, hyperparams)
+
+    # All members of a tile have one batch size, so the number of steps is one number, not one per member.
+    batch_size = jnp.minimum(hyperparams.batch_size[0], rows.num_rows)
+    with jax.default_matmul_precision("highest"):
+        state, sums = train.epoch(
+            key, members.state, rows, order, hyperparams, batch_size=batch_size, size=spec.batch_size, step=step
+        )
+    loss = sums.loss
+    first_loss = jnp.where(members.state.step == 0, loss, members.first_loss)
+    healthy = _all_finite(state.variables) & jnp.isfinite(loss) & (loss <= DIVERGED_ABOVE * first_loss)
+    diverged = members.diverged | ~healthy
+    state = _where(diverged, members.state, state)
+    steps_per_epoch = -(-rows.num_rows // batch_size)
+    rate = jax.vmap(lambda h, step: learning_rate(h, step - 1, steps_per_epoch=steps_per_epoch))(
+        hyperparams, members.state.step + steps_per_epoch
+    )
+    return Members(state, first_loss, diverged), EpochReport(loss, rate)
+
+
+def evaluate(
+    variables: Variables, hyperparams: Hyperparams, rows: Rows, target_scale: Array, *, program: Program
+) -> Array:
+    """Scores of all members [T, M], in the order of the problem's metrics.
+
+    Args:
+        variables: of all members.
+        hyperparams: of all members.
+        rows: the split.
+        target_scale: [C], what regression targets were divided by. The loss is of the scaled targets, the other scores
+            are of the targets as they were given. Not read in classification.
+        program: of kind "evaluate".
+    """
+    problem = program.problem
+    table = {metric.name: metric for metric in METRICS[problem.task]}
+    where = jnp.arange(rows.x.shape[0]) < rows.num_rows
+
+    def one(variables: Variables, hyperparams: Hyperparams) -> Array:
+        outputs = train.evaluate(
+            variables, rows.x, rows.num_rows, hyperparams, model=model_of(program), size=CHUNK
+        )
+        scores = []
+        for name in problem.metrics:
+            scale = target_scale if problem.task == "regression" and name != "loss" else None
+            given = (outputs, rows.y) if scale is None else (outputs * scale[None], rows.y * scale[None])
+            scores.append(table[name].score(*given, where).astype(outputs.dtype))
+        return jnp.stack(scores)
+
+    with jax.default_matmul_precision("highest"):
+        return jax.vmap(one)(variables, hyperparams)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"init": init, "epoch": epoch, "evaluate": evaluate}
+
+
+def function(program: Program) -> Callable[..., Any]:
+    """The Python function that a program compiles, named after its kind so that compilations can be counted."""
+
+    def run(*arguments: Any) -> Any:
+        return FUNCTIONS[program.kind](*arguments, program=program)
+
+    run.__name__ = run.__qualname__ = f"jaxbn_{program.kind}"
+    return run
+
+
+def arguments(program: Program) -> tuple[Any, ...]:
+    """Shapes and types of what a program takes."""
+    problem, spec, size = program.problem, program.spec, program.tile_size
+    real = jnp.zeros((), float).dtype
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    of_members = {"hidden_units": (size, len(spec.widths)), "batch_size": (size,)}
+    kinds = {name: jnp.int32 for name in ("hidden_units", "batch_size", "decay_kind", "num_epochs")}
+    hyperparams = Hyperparams(
+        **{
+            field.name: jax.ShapeDtypeStruct(of_members.get(field.name, (size,)), kinds.get(field.name, real))
+            for field in dataclasses.fields(Hyperparams)
+        }
+    )
+    if program.kind == "init":
+        return key, hyperparams
+
+    variables = jax.eval_shape(functools.partial(init, program=program), key, hyperparams)
+    if program.kind == "evaluate":
+        rows = _rows(problem, problem.valid_rows, real)
+        return variables, hyperparams, rows, jax.ShapeDtypeStruct((problem.num_outputs,), real)
+
+    tile = jax.eval_shape(functools.partial(members, spec=spec), variables, hyperparams)
+    rows = _rows(problem, problem.train_rows, real)
+    return key, tile, rows, jax.ShapeDtypeStruct((problem.train_rows,), jnp.int32), hyperparams
+
+
+def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
+    y = (
+        jax.ShapeDtypeStruct((num_rows,), jnp.int32)
+        if problem.task == "classification"
+        else jax.ShapeDtypeStruct((num_rows, problem.num_outputs), real)
+    )
+    x = jax.ShapeDtypeStruct((num_rows, problem.num_inputs), real)
+    weight = jax.ShapeDtypeStruct((num_rows,), real)
+    return Rows(x, y, weight, jax.ShapeDtypeStruct((), jnp.int32))
+
+
+def executable(program: Program, device: jax.Device) -> Callable[..., Any]:
+    """The compiled program on a device; compiled at most once in a process."""
+    return _executable(program, device, jax.config.jax_enable_x64)
+
+
+@functools.lru_cache(maxsize=4096)
+def _executable(program: Program, device: jax.Device, x64: bool) -> Callable[..., Any]:
+    # On a CPU donation gains nothing and sometimes costs; the state before the call also stays the last good one.
+    donated = (1,) if program.kind == "epoch" and device.platform != "cpu" else ()
+    jitted = jax.jit(function(program), donate_argnums=donated)
+    placed = jax.sharding.SingleDeviceSharding(device)
+    shapes = jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed), arguments(program)
+    )
+    return jitted.lower(*shapes).compile()
+
+
+def _all_finite(tree: Any) -> Array:
+    leaves = [jnp.isfinite(leaf).all(tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(tree)]
+    return functools.reduce(jnp.logical_and, leaves)
+
+
+def _where(condition: Array, one: Any, other: Any) -> Any:
+    """Per member: `one` where the condition holds, else `other`."""
+
+    def select(a: Array, b: Array) -> Array:
+        return jnp.where(jnp.expand_dims(condition, tuple(range(1, a.ndim))), a, b)
+
+    return jax.tree.map(select, one, other)

@@ -1,0 +1,236 @@
+"""Tiles over workers: a pool of threads on a CPU, a thread for each device on accelerators.
+
+All workers call the same compiled executables and wait for their own results. Programs compile one after the other
+while tiles whose programs are ready already train.
+"""
+
+import dataclasses
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxbn.engine import cost, keys
+from jaxbn.engine.data import Data, place
+from jaxbn.engine.plan import Plan, Tile
+from jaxbn.engine.programs import Members, Program, executable, members, of_evaluate, of_init
+from jaxbn.nn import train
+from jaxbn.nn.types import Hyperparams, Variables
+
+ORDERS_BYTES = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A program is ready.
+
+    Attributes:
+        program: which one.
+        start: when its compilation started, by `time.perf_counter`.
+        seconds: how long it took.
+    """
+
+    program: Program
+    start: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TileEpoch:
+    """A tile has trained for an epoch.
+
+    Attributes:
+        trials: trial numbers, n of them.
+        epoch: from 1.
+        scores: [n, M], NaN where the trial has diverged.
+    """
+
+    trials: tuple[int, ...]
+    epoch: int
+    scores: np.ndarray
+
+
+Event = Compiled | TileEpoch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TileResult:
+    """A trained tile.
+
+    Attributes:
+        tile: what was trained.
+        learning_rate: [E, n], of the last update of each epoch.
+        train_loss: [E, n].
+        scores: [E, n, M], on the validation split.
+        epochs: [n], epochs that count: all, or up to and with the one that broke the trial.
+        diverged: bool [n].
+        variables: weights and statistics after the last epoch, [T, ...].
+        start: when training started, by `time.perf_counter`.
+        seconds: how long it took.
+    """
+
+    tile: Tile
+    learning_rate: np.ndarray
+    train_loss: np.ndarray
+    scores: np.ndarray
+    epochs: np.ndarray
+    diverged: np.ndarray
+    variables: Variables
+    start: float
+    seconds: float
+
+
+def workers() -> list[jax.Device]:
+    """A device for each worker: the accelerators, or the CPU once per core that this process may use."""
+    devices = jax.local_devices()
+    if devices[0].platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return [devices[0]] * cores
+    return devices
+
+
+def machine() -> cost.Rates:
+    """Rates of this machine."""
+    devices = workers()
+    return cost.rates(devices[0].platform, len(devices))
+
+
+def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None]) -> Iterator[TileResult]:
+    """Train all tiles of a plan.
+
+    Args:
+        plan: what to train.
+        data: padded arrays on the host.
+        seed: of weights, data order and dropout.
+        on_event: called from worker threads, as things happen.
+
+    Yields:
+        A result for each tile, in the order in which they finish. Closing the iterator, or an interrupt, stops the
+        workers after the epoch that they are in.
+    """
+    devices = workers()
+    stop = threading.Event()
+    x64 = jax.config.jax_enable_x64
+
+    def in_context(work: Callable[[], object]) -> Callable[[], object]:
+        def call() -> object:
+            with jax.enable_x64(x64):  # The setting is thread-local.
+                return work()
+
+        return call
+
+    compiling = ThreadPoolExecutor(1, thread_name_prefix="compile")
+    training = ThreadPoolExecutor(len(devices), thread_name_prefix="train")
+    free = list(enumerate(devices))
+    lock = threading.Lock()
+    placed = {device: place(data, device) for device in set(devices)}
+    orders = _orders(seed, plan)
+    try:
+        ready = {
+            program: compiling.submit(in_context(functools.partial(_compile, program, devices, on_event, stop)))
+            for program in plan.programs
+        }
+
+        def train_on_free_device(tile: Tile) -> TileResult | None:
+            ready[tile.program].result()
+            with lock:
+                worker = free.pop()
+            try:
+                return _train(tile, plan, placed[worker[1]], worker[1], orders, seed, on_event, stop)
+            finally:
+                with lock:
+                    free.append(worker)
+
+        futures: list[Future] = [
+            training.submit(in_context(functools.partial(train_on_free_device, tile))) for tile in plan.tiles
+        ]
+        for future in as_completed(futures):
+            result = future.result()
+            if result is not None:
+                yield result
+    finally:
+        stop.set()
+        compiling.shutdown(wait=True, cancel_futures=True)
+        training.shutdown(wait=True, cancel_futures=True)
+
+
+def _compile(
+    program: Program, devices: list[jax.Device], on_event: Callable[[Event], None], stop: threading.Event
+) -> None:
+    start = time.perf_counter()
+    for device in dict.fromkeys(devices):
+        for needed in (of_init(program), program, of_evaluate(program)):
+            if stop.is_set():
+                return
+            executable(needed, device)
+    on_event(Compiled(program, start, time.perf_counter() - start))
+
+
+def _orders(seed: int, plan: Plan) -> Callable[[int, jax.Device], Array]:
+    """The order of the rows in an epoch: one for all tiles, whatever their batch size."""
+    size = plan.problem.train_rows
+    draw = jax.jit(train.order, static_argnames="size")
+
+    @functools.lru_cache(maxsize=max(2, ORDERS_BYTES // (4 * size)))
+    def order(epoch: int, device: jax.Device) -> Array:
+        key = jax.device_put(keys.for_epoch(seed, keys.ORDER, epoch), device)
+        return draw(key, np.int32(plan.num_rows), size=size)
+
+    return order
+
+
+def _train(
+    tile: Tile,
+    plan: Plan,
+    data: Data,
+    device: jax.Device,
+    orders: Callable[[int, jax.Device], Array],
+    seed: int,
+    on_event: Callable[[Event], None],
+    stop: threading.Event,
+) -> TileResult | None:
+    """Train one tile to the end; None when told to stop."""
+    start = time.perf_counter()
+    program, count = tile.program, len(tile.trials)
+    hyperparams = _on_device(tile.hyperparams, device)
+    one_epoch, score = executable(program, device), executable(of_evaluate(program), device)
+    key = jax.device_put(keys.purpose(seed, keys.INIT), device)
+    variables = executable(of_init(program), device)(key, hyperparams)
+    current: Members = members(variables, hyperparams, spec=program.spec)
+
+    shape = (plan.num_epochs, count)
+    rates, losses = np.full(shape, np.nan), np.full(shape, np.nan)
+    scores = np.full((*shape, len(plan.problem.metrics)), np.nan)
+    epochs, diverged = np.zeros(count, int), np.zeros(count, bool)
+    for index in range(plan.num_epochs):
+        if stop.is_set():
+            return None
+        key = jax.device_put(keys.for_epoch(seed, keys.DROPOUT, index), device)
+        current, report = one_epoch(key, current, data.train, orders(index, device), hyperparams)
+        new = score(current.state.variables, hyperparams, data.valid, data.target_scale)
+        live = ~diverged
+        broken = np.asarray(current.diverged)[:count] | ~np.isfinite(np.asarray(new)[:count, 0])
+        rates[index, live] = np.asarray(report.learning_rate)[:count][live]
+        losses[index, live] = np.asarray(report.train_loss)[:count][live]
+        scores[index, live & ~broken] = np.asarray(new)[:count][live & ~broken]
+        epochs[live] = index + 1
+        diverged |= broken
+        on_event(TileEpoch(tile.trials, index + 1, scores[index]))
+        if diverged.all():
+            break
+    seconds = time.perf_counter() - start
+    final = current.state.variables
+    return TileResult(tile, rates, losses, scores, epochs, diverged, final, start, seconds)
+
+
+def _on_device(hyperparams: Hyperparams, device: jax.Device) -> Hyperparams:
+    real = jnp.zeros((), float).dtype
+    as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, hyperparams)
+    return jax.device_put(as_real, device)

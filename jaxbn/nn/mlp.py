@@ -1,0 +1,136 @@
+"""The multilayer perceptron of the notes: X -> Z1 -> BN -> A1 -> Z2 -> BN -> A2 -> ... -> outputs.
+
+Each hidden layer is `activation(BN(a W))`, with dropout after it. It has no bias where batch normalisation follows:
+beta replaces it. The output layer is `a W + b`. Widths are padded to those of the spec; how many units are in use is
+a traced hyperparameter, and the others are exactly zero in values, params and gradients.
+"""
+
+import functools
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxbn.nn import batch_norm, dense
+from jaxbn.nn.batch_norm import BatchNormParams, BatchNormState
+from jaxbn.nn.dense import Dense
+from jaxbn.nn.types import Hyperparams, Model, Spec, Variables
+
+ACTIVATION_FUNCTIONS = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "identity": lambda z: z,
+}
+
+
+@flax.struct.dataclass
+class HiddenLayer:
+    """A dense layer and, under batch normalisation, its gamma and beta."""
+
+    dense: Dense
+    norm: BatchNormParams | None
+
+
+@flax.struct.dataclass
+class MLPParams:
+    """The weights of a network."""
+
+    hidden: tuple[HiddenLayer, ...]
+    output: Dense
+
+
+def mlp(spec: Spec, *, num_inputs: int, num_outputs: int) -> Model:
+    """A multilayer perceptron as a pair of pure functions.
+
+    Args:
+        spec: widths, activation, normalisation, and whether units can be dropped.
+        num_inputs: F.
+        num_outputs: C.
+
+    Returns:
+        A `Model`; its model state is a tuple with a `BatchNormState` for each normalised layer.
+
+    Example:
+        >>> model = mlp(Spec(widths=(8,)), num_inputs=3, num_outputs=2)
+        >>> variables = model.init(jax.random.key(0), Hyperparams())
+        >>> outputs, _ = model.apply(variables, jnp.ones((5, 3)), Hyperparams(), training=False)
+        >>> outputs.shape
+        (5, 2)
+    """
+    init = functools.partial(_init, spec=spec, num_inputs=num_inputs, num_outputs=num_outputs)
+    return Model(init=init, apply=functools.partial(_apply, spec=spec), masks_rows=True)
+
+
+def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, num_outputs: int) -> Variables:
+    # He et al. 2015 for relu and gelu, which halve the second moment; LeCun et al. 1998 for the others.
+    gain = 2.0 if spec.activation in ("relu", "gelu") else 1.0
+    normalized = spec.normalization == "batch"
+    layers, stats = [], []
+    fan_in, used_in = num_inputs, jnp.asarray(num_inputs)
+    for index, width in enumerate(spec.widths):
+        used = width if hyperparams.hidden_units is None else hyperparams.hidden_units[index]
+        std = hyperparams.init_scale * jnp.sqrt(gain / used_in)
+        layer = dense.init(
+            jax.random.fold_in(key, index), (fan_in, width), std=std, used=(used_in, used), bias=not normalized
+        )
+        norm = None
+        if normalized:
+            norm, state = batch_norm.init(width, layer.kernel.dtype)
+            norm = norm.replace(gamma=jnp.where(jnp.arange(width) < used, norm.gamma, 0))
+            stats.append(state)
+        layers.append(HiddenLayer(layer, norm))
+        fan_in, used_in = width, jnp.asarray(used)
+    std = hyperparams.init_scale * jnp.sqrt(1.0 / used_in)
+    output = dense.init(
+        jax.random.fold_in(key, len(spec.widths)),
+        (fan_in, num_outputs),
+        std=std,
+        used=(used_in, num_outputs),
+        bias=True,
+    )
+    return Variables(MLPParams(tuple(layers), output), tuple(stats))
+
+
+def _apply(
+    variables: Variables,
+    x: Array,
+    hyperparams: Hyperparams,
+    *,
+    spec: Spec,
+    training: bool,
+    where: Array | None = None,
+    key: Array | None = None,
+) -> tuple[Array, tuple[BatchNormState, ...]]:
+    chex.assert_rank(x, 2)
+    activation = ACTIVATION_FUNCTIONS[spec.activation]
+    stats = []
+    for index, layer in enumerate(variables.params.hidden):
+        x = dense.apply(layer.dense, x)
+        if layer.norm is not None:
+            x, state = batch_norm.apply(
+                layer.norm, variables.model_state[index], x, hyperparams, training=training, where=where
+            )
+            stats.append(state)
+        x = activation(x)
+        if hyperparams.hidden_units is not None:
+            # After the activation: sigmoid(0) is 0.5, which would leak into the next layer.
+            used = jnp.arange(x.shape[-1]) < hyperparams.hidden_units[index]
+            x = jnp.where(used[None, :], x, 0)
+        if training and spec.dropout:
+            if key is None:
+                raise ValueError("dropout needs a key in training: give `Batch.key`")
+            x = _dropout(jax.random.fold_in(key, index), x, hyperparams.dropout)
+    return dense.apply(variables.params.output, x), tuple(stats)
+
+
+def _dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
+    """Inverted dropout. The uniforms depend on (key, row, unit) alone, so padding and neighbours change nothing."""
+    rows, columns = x.shape
+    draw = jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row), (columns,), jnp.float32))
+    keep = 1 - jnp.asarray(rate, x.dtype)
+    return jnp.where(draw(jnp.arange(rows)) < keep, x / keep, 0)

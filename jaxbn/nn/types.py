@@ -1,0 +1,195 @@
+"""The records that the rest of the package passes about. Read this file first.
+
+The declaration says where a value lives. `flax.struct.dataclass`: on the device, traced by JAX, and free to gain a
+leading member axis. `dataclasses.dataclass(frozen=True)`: on the host and hashable; it keys compiled programs.
+`NamedTuple`: functions that belong together.
+
+Letters in shapes: B rows of a mini-batch, N rows of a data set, F features, H hidden units (padded), L hidden
+layers, C outputs (classes, or regression targets), T members of a tile.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+from jax import Array
+from jax.typing import ArrayLike
+
+PyTree = Any
+
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "momentum_ewa", "rmsprop", "adam", "adamw")
+DECAY_KINDS = ("none", "inverse_time", "exponential", "staircase", "inverse_sqrt", "cosine")
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "identity")
+NORMALIZATIONS = ("batch", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """The part of a configuration that shapes the compiled program. Members of one tile share it.
+
+    Attributes:
+        widths: padded number of units of each hidden layer; `()` is softmax or linear regression.
+        batch_size: padded mini-batch size.
+        optimizer: one of `OPTIMIZERS`.
+        activation: one of `ACTIVATIONS`.
+        normalization: one of `NORMALIZATIONS`.
+        dropout: whether the program can drop units at all.
+        label_smoothing: whether the program can smooth labels at all.
+        clip_norm: whether the program can clip gradients at all.
+    """
+
+    widths: tuple[int, ...] = (64, 64)
+    batch_size: int = 64
+    optimizer: str = "adam"
+    activation: str = "relu"
+    normalization: str = "batch"
+    dropout: bool = False
+    label_smoothing: bool = False
+    clip_norm: bool = False
+
+
+@flax.struct.dataclass
+class Hyperparams:
+    """The scalars of a configuration that live on the device: `jax.vmap` over them trains unlike members together.
+
+    The meaning of each is in the table of hyperparameters, `jaxbn.search.Config`.
+
+    Attributes:
+        hidden_units: int [L], units in use of each padded layer; None uses all of them and needs no masks.
+        batch_size: rows of a mini-batch, at most the padded size of the `Spec`; None is that size.
+        decay_kind: index into `DECAY_KINDS`.
+        num_epochs: where a cosine decay reaches zero.
+
+    Example:
+        >>> Hyperparams(learning_rate=0.03).b1
+        0.9
+    """
+
+    learning_rate: ArrayLike = 1e-3
+    momentum: ArrayLike = 0.9
+    b1: ArrayLike = 0.9
+    b2: ArrayLike = 0.999
+    eps: ArrayLike = 1e-8
+    learning_rate_decay: ArrayLike = 0.0
+    decay_kind: ArrayLike = 0
+    warmup_epochs: ArrayLike = 0.0
+    num_epochs: ArrayLike = 1
+    weight_decay: ArrayLike = 0.0
+    dropout: ArrayLike = 0.0
+    label_smoothing: ArrayLike = 0.0
+    clip_norm: ArrayLike = 1.0
+    init_scale: ArrayLike = 1.0
+    bn_decay: ArrayLike = 0.9
+    bn_epsilon: ArrayLike = 1e-5
+    hidden_units: Array | None = None
+    batch_size: ArrayLike | None = None
+
+
+@flax.struct.dataclass
+class Batch:
+    """The rows of one training step.
+
+    Attributes:
+        x: inputs [B, F].
+        y: int labels [B], or float targets [B, C].
+        steps_per_epoch: how many steps make an epoch; decays and warm-up count in epochs.
+        where: bool [B], rows that exist; None when all do.
+        weight: float [B], weight of each row in the loss; None when all are 1.
+        key: randomness of this step (dropout). Members of a tile share it.
+    """
+
+    x: Array
+    y: Array
+    steps_per_epoch: ArrayLike = 1
+    where: Array | None = None
+    weight: Array | None = None
+    key: Array | None = None
+
+
+@flax.struct.dataclass
+class Rows:
+    """A data set on the device, padded below with rows that do not exist.
+
+    Attributes:
+        x: inputs [N, F].
+        y: int labels [N], or float targets [N, C].
+        weight: float [N], weight of each row in the training loss.
+        num_rows: how many rows exist: the first ones.
+    """
+
+    x: Array
+    y: Array
+    weight: Array
+    num_rows: ArrayLike
+
+
+@flax.struct.dataclass
+class Variables:
+    """What a model needs to compute: weights, and what it carries beside them (batch-norm running statistics)."""
+
+    params: PyTree
+    model_state: PyTree
+
+
+@flax.struct.dataclass
+class TrainState:
+    """One network in training. Hyperparameters are not in it, so they can change between two steps.
+
+    Attributes:
+        params: weights.
+        model_state: batch-norm running statistics.
+        opt_state: optax's state; its structure depends on the optimizer of the `Spec`.
+        step: int, updates made so far.
+    """
+
+    params: PyTree
+    model_state: PyTree
+    opt_state: PyTree
+    step: Array
+
+    @property
+    def variables(self) -> Variables:
+        """Weights and running statistics: what inference needs."""
+        return Variables(self.params, self.model_state)
+
+
+@flax.struct.dataclass
+class Metrics:
+    """A training loss as sums, so that unequal mini-batches average rightly.
+
+    Attributes:
+        loss_sum: weighted sum of the losses of the rows.
+        weight: sum of the weights of the rows.
+    """
+
+    loss_sum: Array
+    weight: Array
+
+    @property
+    def loss(self) -> Array:
+        """The weighted mean; 0 where no row was counted."""
+        return jax.numpy.where(self.weight > 0, self.loss_sum / self.weight, 0.0)
+
+    def merge(self, other: "Metrics") -> "Metrics":
+        """The metrics of both sets of rows together."""
+        return Metrics(self.loss_sum + other.loss_sum, self.weight + other.weight)
+
+
+class Model(NamedTuple):
+    """The protocol that the MLPs here and other frameworks' modules share.
+
+    Attributes:
+        init: `(key, hyperparams) -> Variables`; the key is consumed.
+        apply: `(variables, x, hyperparams, *, training, where=None, key=None) -> (outputs, model_state)`.
+        masks_rows: whether `apply` leaves rows outside `where` out of batch statistics.
+    """
+
+    init: Callable[..., Variables]
+    apply: Callable[..., tuple[Array, PyTree]]
+    masks_rows: bool
+
+
+Loss = Callable[..., Metrics]
+"""`(outputs [B, C], batch, hyperparams, *, spec) -> Metrics`."""

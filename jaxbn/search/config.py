@@ -1,0 +1,334 @@
+"""The one table of hyperparameters. The command line, the documentation, the spaces and the split read it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, cast
+
+from jaxbn.errors import UserError, unknown
+from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS
+from jaxbn.search.domains import Choice, Domain, Float, Int
+
+MOMENTA = ("momentum", "nesterov", "momentum_ewa")
+ADAMS = ("adam", "adamw")
+ADAMW_WEIGHT_DECAY = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """A row of the table.
+
+    Attributes:
+        kind: float, int or str.
+        lives: "traced" (may differ between the members of a program) or "spec" (shapes the program).
+        doc: what it is.
+        domain: where it is searched when nobody says otherwise; None: nowhere.
+        in_default_space: whether the default space searches it.
+        low: smallest legal value.
+        high: largest legal value.
+        open_low: low itself is not legal.
+        open_high: high itself is not legal.
+        options: legal values of a string.
+        optional: None is legal, and means off.
+        used: whether a configuration reads it at all.
+    """
+
+    kind: type
+    lives: str
+    doc: str
+    domain: Domain | None = None
+    in_default_space: bool = False
+    low: float = 0.0
+    high: float = float("inf")
+    open_low: bool = False
+    open_high: bool = False
+    options: tuple[str, ...] = ()
+    optional: bool = False
+    used: Callable[["Config"], bool] = lambda config: True
+
+
+def _field(default: Any, *row: Any, **columns: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"row": Hyperparameter(*row, **columns)})
+
+
+def _is(name: str, *values: str) -> Callable[["Config"], bool]:
+    return lambda config: getattr(config, name) in values
+
+
+def _has_hidden(config: "Config") -> bool:
+    return config.num_layers > 0
+
+
+def _has_bn(config: "Config") -> bool:
+    return config.num_layers > 0 and config.normalization == "batch"
+
+
+def _log(low: float, high: float) -> Float:
+    return Float(low, high, scale="log")
+
+
+def _one_minus_log(low: float, high: float) -> Float:
+    return Float(low, high, scale="one_minus_log")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One assignment of all hyperparameters: plain values, on the host.
+
+    Raises:
+        UserError: a value is not legal.
+
+    Example:
+        >>> Config(learning_rate=0.01, optimizer="momentum").unused()[:2]
+        ('b1', 'b2')
+    """
+
+    learning_rate: float = _field(
+        1e-3, float, "traced", "step size alpha", _log(1e-4, 1), in_default_space=True, open_low=True
+    )
+    momentum: float = _field(
+        0.9,
+        float,
+        "traced",
+        "weight kept on the old velocity (beta)",
+        _one_minus_log(0.9, 0.999),
+        in_default_space=True,
+        high=1,
+        open_high=True,
+        used=_is("optimizer", *MOMENTA),
+    )
+    b1: float = _field(
+        0.9,
+        float,
+        "traced",
+        "weight kept on the old mean of gradients (beta 1)",
+        _one_minus_log(0.8, 0.99),
+        in_default_space=True,
+        high=1,
+        open_high=True,
+        used=_is("optimizer", *ADAMS),
+    )
+    b2: float = _field(
+        0.999,
+        float,
+        "traced",
+        "weight kept on the old mean of squared gradients (beta 2)",
+        _one_minus_log(0.9, 0.9999),
+        in_default_space=True,
+        high=1,
+        open_high=True,
+        used=_is("optimizer", "rmsprop", *ADAMS),
+    )
+    eps: float = _field(
+        1e-8,
+        float,
+        "traced",
+        "added to the root of the mean of squared gradients (epsilon)",
+        _log(1e-10, 1e-4),
+        in_default_space=True,
+        open_low=True,
+        used=_is("optimizer", "rmsprop", *ADAMS),
+    )
+    batch_size: int = _field(
+        64,
+        int,
+        "traced",
+        "rows of a mini-batch",
+        Int(32, 256, scale="power_of_two"),
+        in_default_space=True,
+        low=1,
+    )
+    hidden_units: int | tuple[int, ...] = _field(
+        64,
+        int,
+        "traced",
+        "units of each hidden layer, or a tuple with one number per layer",
+        Int(16, 256, scale="log"),
+        in_default_space=True,
+        low=1,
+        used=_has_hidden,
+    )
+    num_layers: int = _field(
+        2, int, "spec", "hidden layers; 0 is softmax or linear regression", Int(1, 3), in_default_space=True
+    )
+    learning_rate_decay: float = _field(
+        0.0,
+        float,
+        "traced",
+        "how fast the learning rate decays, per epoch",
+        _log(1e-3, 10),
+        in_default_space=True,
+        used=lambda config: config.decay_kind not in ("none", "cosine"),
+    )
+    decay_kind: str = _field(
+        "inverse_time", str, "traced", "the shape of the decay", Choice(*DECAY_KINDS), options=DECAY_KINDS
+    )
+    optimizer: str = _field(
+        "adam",
+        str,
+        "spec",
+        "how gradients become steps",
+        Choice("momentum", "adam"),
+        in_default_space=True,
+        options=OPTIMIZERS,
+    )
+    weight_decay: float = _field(
+        0.0, float, "traced", "decoupled decay of kernels (adamw: 1e-4 unless given)", _log(1e-6, 1e-1)
+    )
+    dropout: float = _field(
+        0.0,
+        float,
+        "traced",
+        "share of hidden units dropped",
+        Float(0, 0.5),
+        high=1,
+        open_high=True,
+        used=_has_hidden,
+    )
+    label_smoothing: float = _field(
+        0.0, float, "traced", "share of the label spread over all classes", Float(0, 0.2), high=1, open_high=True
+    )
+    clip_norm: float | None = _field(
+        None,
+        float,
+        "traced",
+        "largest global norm of a gradient; none: not clipped",
+        _log(0.1, 10),
+        open_low=True,
+        optional=True,
+    )
+    warmup_epochs: float = _field(
+        0.0, float, "traced", "epochs over which the learning rate rises linearly", Float(0, 5)
+    )
+    init_scale: float = _field(
+        1.0, float, "traced", "factor on the standard deviation of initial weights", _log(0.1, 10), open_low=True
+    )
+    bn_decay: float = _field(
+        0.9,
+        float,
+        "traced",
+        "weight kept on the old running statistic of batch normalisation",
+        _one_minus_log(0.5, 0.999),
+        high=1,
+        open_high=True,
+        used=_has_bn,
+    )
+    bn_epsilon: float = _field(
+        1e-5,
+        float,
+        "traced",
+        "added to the variance in batch normalisation",
+        _log(1e-6, 1e-2),
+        open_low=True,
+        used=_has_bn,
+    )
+    activation: str = _field(
+        "relu",
+        str,
+        "spec",
+        "the nonlinearity of hidden layers",
+        Choice(*ACTIVATIONS),
+        options=ACTIVATIONS,
+        used=_has_hidden,
+    )
+    normalization: str = _field(
+        "batch",
+        str,
+        "spec",
+        "what normalises hidden layers",
+        Choice(*NORMALIZATIONS),
+        options=NORMALIZATIONS,
+        used=_has_hidden,
+    )
+
+    def __post_init__(self) -> None:
+        for name in HYPERPARAMETERS:
+            check(name, getattr(self, name))
+        if isinstance(self.hidden_units, tuple) and len(self.hidden_units) != self.num_layers:
+            raise UserError(
+                f"hidden_units={self.hidden_units} names {len(self.hidden_units)} layers but num_layers is "
+                f"{self.num_layers}: give one number per layer"
+            )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        if isinstance(self.hidden_units, tuple):
+            return self.hidden_units
+        return (self.hidden_units,) * self.num_layers
+
+    def unused(self) -> tuple[str, ...]:
+        """The hyperparameters that this configuration does not read, such as b2 under momentum."""
+        return tuple(name for name, row in HYPERPARAMETERS.items() if not row.used(self))
+
+    def row(self) -> dict[str, Any]:
+        """Its row in a table of trials: every hyperparameter by name, None where it is not used."""
+        unused = self.unused()
+        return {name: None if name in unused else getattr(self, name) for name in HYPERPARAMETERS}
+
+
+HYPERPARAMETERS: dict[str, Hyperparameter] = {
+    field.name: field.metadata["row"] for field in dataclasses.fields(Config)
+}
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Config)}
+
+
+def from_values(**values: Any) -> Config:
+    """A configuration in which what is not given takes its default, which may follow from what is.
+
+    Raises:
+        UserError: an unknown name or an illegal value.
+
+    Example:
+        >>> from_values(optimizer="adamw").weight_decay, from_values(hidden_units=(32, 16, 8)).num_layers
+        (0.0001, 3)
+    """
+    for name in values:
+        if name not in HYPERPARAMETERS:
+            raise unknown("hyperparameter", name, HYPERPARAMETERS)
+    if isinstance(values.get("hidden_units"), list):
+        values["hidden_units"] = tuple(values["hidden_units"])
+    if isinstance(values.get("hidden_units"), tuple):
+        values.setdefault("num_layers", len(values["hidden_units"]))
+    if values.get("optimizer") == "adamw":
+        values.setdefault("weight_decay", ADAMW_WEIGHT_DECAY)
+    return Config(**values)
+
+
+def check(name: str, value: Any) -> None:
+    """Refuse a value that a hyperparameter cannot have.
+
+    Raises:
+        UserError: with the values it can have.
+    """
+    row = HYPERPARAMETERS[name]
+    if value is None and row.optional:
+        return
+    if row.kind is str:
+        if value not in row.options:
+            raise unknown(f"value of {name}", value, row.options)
+        return
+    values = cast("tuple", value) if name == "hidden_units" and isinstance(value, tuple) else (value,)
+    for number in values:
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not (whole or (row.kind is float and isinstance(number, float))):
+            expected = "a whole number" if row.kind is int else "a number"
+            raise UserError(f"{name} = {number!r} is not {expected}: expected {legal(row)}")
+        above = row.low < number if row.open_low else row.low <= number
+        below = number < row.high if row.open_high else number <= row.high and number != float("inf")
+        if not (above and below):
+            raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
+
+
+def legal(row: Hyperparameter) -> str:
+    """The values that a hyperparameter can have, in words.
+
+    Example:
+        >>> legal(HYPERPARAMETERS["momentum"]), legal(HYPERPARAMETERS["batch_size"])
+        ('a number in [0, 1)', 'a whole number >= 1')
+    """
+    if row.kind is str:
+        return " | ".join(row.options)
+    noun = "a whole number" if row.kind is int else "a number"
+    if row.high == float("inf"):
+        return f"{noun} {'>' if row.open_low else '>='} {row.low:g}"
+    return f"{noun} in {'(' if row.open_low else '['}{row.low:g}, {row.high:g}{')' if row.open_high else ']'}"

@@ -1,0 +1,96 @@
+"""Samplers that ignore history: `(seed, space, history, num_configs) -> configurations`.
+
+Every one is a way to choose points of the unit cube; the space turns points into configurations. Random and Sobol draw
+each configuration from its number alone, so the first ones stay the same when more are asked for.
+"""
+
+import itertools
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from jaxbn.errors import UserError, unknown
+from jaxbn.search.config import Config
+from jaxbn.search.space import Space
+
+Propose = Callable[[int, Space, Any, int], list[Config]]
+
+
+def random(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+    """Independent draws, each hyperparameter from a stream of its own, so that one more changes no other.
+
+    Example:
+        >>> space = Space.default()
+        >>> random(0, space, None, 5) == random(0, space, None, 9)[:5]
+        True
+    """
+    del history
+    columns = {
+        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(num_configs)
+        for name in space.domains
+    }
+    return [space.config({name: column[i] for name, column in columns.items()}) for i in range(num_configs)]
+
+
+def sobol(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+    """Scrambled Sobol points (Owen 1998), which cover the cube more evenly than independent ones."""
+    del history
+    if not space.domains:
+        return [space.config({})] * num_configs
+    points = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
+    # A whole power of two keeps the balance of the sequence; the surplus is dropped.
+    cube = points.random_base2(max(num_configs - 1, 0).bit_length())[:num_configs]
+    return [space.config(dict(zip(space.domains, point, strict=True))) for point in cube.tolist()]
+
+
+def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+    """Every combination of evenly spaced values on each domain's scale, ends included.
+
+    As many values per hyperparameter as keep the number of combinations within `num_configs`: all options of each
+    `Choice`, and as even a number as possible of the others, the first declared getting one more where that fits. The
+    number of configurations is therefore at most `num_configs`. Combinations that differ only in what a condition
+    switches off are listed once.
+
+    Raises:
+        UserError: `num_configs` is too small for two values of each hyperparameter.
+    """
+    del seed, history
+    levels = {name: domain.num_values if domain.num_values == 1 else 2 for name, domain in space.domains.items()}
+    levels |= {name: d.num_values for name, d in space.domains.items() if not hasattr(d, "scale")}
+    smallest = int(np.prod(list(levels.values()), dtype=object)) if levels else 1
+    if smallest > num_configs:
+        raise UserError(
+            f"a grid over {len(levels)} hyperparameters has at least {smallest} configurations, more than "
+            f"num_configs = {num_configs}: search fewer, ask for more, or use the random sampler"
+        )
+    growing = True
+    while growing:
+        growing = False
+        for name, domain in space.domains.items():
+            most = domain.num_values
+            size = int(np.prod(list(levels.values()), dtype=object))
+            if (most is None or levels[name] < most) and size // levels[name] * (levels[name] + 1) <= num_configs:
+                levels[name] += 1
+                growing = True
+    axes = [np.linspace(0, 1, n).tolist() if n > 1 else [0.5] for n in levels.values()]
+    configs = [space.config(dict(zip(levels, point, strict=True))) for point in itertools.product(*axes)]
+    return list(dict.fromkeys(configs))
+
+
+SAMPLERS: dict[str, Propose] = {"random": random, "grid": grid, "sobol": sobol}
+
+
+def sampler(name: str) -> Propose:
+    """A sampler by name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in SAMPLERS:
+        raise unknown("sampler", name, SAMPLERS)
+    return SAMPLERS[name]
+
+

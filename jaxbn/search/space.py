@@ -1,0 +1,207 @@
+"""What is searched: a domain for each hyperparameter, from Python or from TOML."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxbn.errors import UserError, unknown
+from jaxbn.search.config import DEFAULTS, HYPERPARAMETERS, Config, check, from_values
+from jaxbn.search.domains import Choice, Domain, Float, Int
+
+KEYS = ("low", "high", "scale", "choices", "value", "when")
+
+
+class Space:
+    """A domain or a fixed value for each hyperparameter that is named; the others take their defaults.
+
+    Iterating gives the names in the order they were declared.
+
+    Attributes:
+        domains: what is searched.
+        fixed: what is held at a value.
+
+    Raises:
+        UserError: an unknown name, or a domain that reaches values that are not legal.
+
+    Example:
+        >>> space = Space(learning_rate=Float(1e-4, 1, scale="log"), num_layers=1)
+        >>> list(space), space.config({"learning_rate": 0.5}).learning_rate
+        (['learning_rate', 'num_layers'], 0.01)
+    """
+
+    def __init__(self, **domains: Any) -> None:
+        self.domains: dict[str, Domain] = {}
+        self.fixed: dict[str, Any] = {}
+        self._names = tuple(domains)
+        for name, domain in domains.items():
+            if name not in HYPERPARAMETERS:
+                raise unknown("hyperparameter", name, HYPERPARAMETERS)
+            if isinstance(domain, Float | Int | Choice):
+                _check_domain(name, domain)
+                self.domains[name] = domain
+            else:
+                value = tuple(domain) if isinstance(domain, list) else domain
+                check(name, value)
+                self.fixed[name] = value
+        self._check_conditions()
+        # The corners are built once, so that values that do not go together are refused before anything runs.
+        for u in (0.0, 1.0):
+            self.config(dict.fromkeys(self.domains, u))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self)
+        return f"Space({inside})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def default(cls) -> "Space":
+        """The nine hyperparameters of the course notes, and the optimizer."""
+        return cls(**{name: row.domain for name, row in HYPERPARAMETERS.items() if row.in_default_space})
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Space":
+        """Read a file with a table for each hyperparameter: `low, high, scale`, or `choices`, or `value`; and `when`.
+
+        Raises:
+            UserError: the file cannot be read, or says something that is not known; with the line.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            tables = tomllib.loads(text)
+        except OSError as error:
+            raise UserError(f"cannot read the space {str(path)!r}: {error.strerror}; give a TOML file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not TOML: {error}; see `[learning_rate]` in the README") from error
+        domains = {}
+        for name, table in tables.items():
+            try:
+                if name not in HYPERPARAMETERS:
+                    raise unknown("hyperparameter", name, HYPERPARAMETERS)
+                domains[name] = _domain(name, table)
+                cls(**{name: domains[name]})
+            except UserError as error:
+                key = re.search(r"unknown key '([^']+)'", str(error))
+                line = _line_of(text, name, key[1] if key else None)
+                raise UserError(f"{path}, line {line}: {error}") from error
+        return cls(**domains)
+
+    def config(self, u: Mapping[str, float]) -> Config:
+        """The configuration at a point of the unit cube.
+
+        Args:
+            u: for each searched hyperparameter, the share of its domain, in [0, 1].
+
+        Returns:
+            A configuration; a domain whose condition fails gives way to the default.
+        """
+        values = dict(self.fixed)
+        # Domains without a condition first, so that conditions may look at them whatever the order of declaration.
+        for name, domain in sorted(self.domains.items(), key=lambda item: bool(item[1].when)):
+            if all(values.get(other, DEFAULTS[other]) in allowed for other, allowed in _when(domain)):
+                values[name] = domain.at(u[name])
+        return from_values(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads: a table for each hyperparameter, in order."""
+        return {name: _table(self.domains.get(name), self.fixed.get(name)) for name in self}
+
+    @classmethod
+    def from_json(cls, tables: Mapping[str, Any]) -> "Space":
+        """A space from what `to_json` wrote.
+
+        Raises:
+            UserError: an unknown name or key.
+        """
+        for name in tables:
+            if name not in HYPERPARAMETERS:
+                raise unknown("hyperparameter", name, HYPERPARAMETERS)
+        return cls(**{name: _domain(name, table) for name, table in tables.items()})
+
+    def _check_conditions(self) -> None:
+        for name, domain in self.domains.items():
+            for other, allowed in _when(domain):
+                if other not in HYPERPARAMETERS:
+                    raise unknown("hyperparameter in `when`", other, HYPERPARAMETERS)
+                if other == name or (other in self.domains and self.domains[other].when):
+                    raise UserError(
+                        f"{name} depends on {other}, which has a condition of its own: let `when` name "
+                        "hyperparameters without one"
+                    )
+                for value in allowed:
+                    check(other, value)
+
+
+def _when(domain: Domain) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    return tuple(domain.when)  # type: ignore[arg-type]
+
+
+def _check_domain(name: str, domain: Domain) -> None:
+    row = HYPERPARAMETERS[name]
+    if isinstance(domain, Choice):
+        for option in domain.options:
+            check(name, option)
+        return
+    if row.kind is str:
+        raise UserError(f"{name} is one of {', '.join(row.options)}: use Choice, not {type(domain).__name__}")
+    if row.kind is int and isinstance(domain, Float):
+        raise UserError(f"{name} is a whole number: use Int, not Float")
+    for bound in (domain.low, domain.high):
+        check(name, bound)
+
+
+def _domain(name: str, table: Any) -> Any:
+    """A domain from a table of a TOML or JSON file."""
+    if not isinstance(table, Mapping):
+        raise UserError(f"{name} = {table!r} is not a table: write [{name}] and below it value = {table!r}")
+    for key in table:
+        if key not in KEYS:
+            raise unknown("key", key, KEYS)
+    when, given = table.get("when"), set(table) - {"when"}
+    if when is not None and not isinstance(when, Mapping):
+        raise UserError(f"when = {when!r} of {name} is not a table: write when = {{ optimizer = 'adam' }}")
+    if given == {"value"} and when is None:
+        return table["value"]
+    if given == {"choices"}:
+        if not isinstance(table["choices"], list):
+            raise UserError(f"choices = {table['choices']!r} of {name} is not a list: write choices = [...]")
+        return Choice(*table["choices"], when=when)
+    if given in ({"low", "high"}, {"low", "high", "scale"}):
+        kind = Int if HYPERPARAMETERS[name].kind is int else Float
+        return kind(table["low"], table["high"], scale=table.get("scale", "linear"), when=when)
+    raise UserError(
+        f"{name} has the keys {', '.join(sorted(table)) or 'none'}: give low and high (and scale), or choices, or "
+        "value; when goes with the first two"
+    )
+
+
+def _table(domain: Domain | None, value: Any) -> dict[str, Any]:
+    if domain is None:
+        return {"value": value}
+    table: dict[str, Any]
+    if isinstance(domain, Choice):
+        table = {"choices": list(domain.options)}
+    else:
+        table = {"low": domain.low, "high": domain.high, "scale": domain.scale}
+    if domain.when:
+        table["when"] = {name: list(allowed) for name, allowed in _when(domain)}
+    return table
+
+
+def _line_of(text: str, name: str, key: str | None = None) -> int:
+    """The line of a table's header, or of a key within it."""
+    table = re.compile(rf"^\s*\[?\s*[\"']?{re.escape(name)}[\"']?\s*[\]=.]")
+    lines = text.splitlines()
+    header = next((number for number, line in enumerate(lines, 1) if table.match(line)), 1)
+    if key is None:
+        return header
+    inside = re.compile(rf"(^|[\s,{{]){re.escape(key)}\s*=")
+    return next((n for n, line in enumerate(lines[header - 1 :], header) if inside.search(line)), header)

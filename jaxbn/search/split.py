@@ -1,0 +1,88 @@
+"""A configuration, split into what shapes the program and what is traced through it."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxbn.nn.types import DECAY_KINDS, Hyperparams, Spec
+from jaxbn.search.config import Config
+
+LADDER = tuple(sorted(size for power in range(24) for size in (1 << power, 3 << power >> 1) if size > 0))
+"""Sizes that padding may have: powers of two and their 1.5-folds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Padding:
+    """The sizes up to which widths and batch sizes are padded, in ascending order; a larger size stays as it is.
+
+    Attributes:
+        widths: padded widths; `()` pads nothing.
+        batch_sizes: padded batch sizes; `()` pads nothing.
+    """
+
+    widths: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+
+
+def pad(size: int, ladder: tuple[int, ...]) -> int:
+    """The smallest rung that holds a size, or the size itself where none does.
+
+    Example:
+        >>> pad(50, (32, 64)), pad(70, (32, 64))
+        (64, 70)
+    """
+    return next((rung for rung in ladder if rung >= size), size)
+
+
+def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) -> tuple[Spec, Hyperparams]:
+    """What shapes the program, and the scalars that are traced through it.
+
+    Args:
+        config: one assignment of all hyperparameters.
+        num_epochs: where a cosine decay ends.
+        padding: chosen by the planner from the space and the budget, never from sampled values.
+
+    Returns:
+        A hashable spec, and hyperparams of NumPy scalars, ready to be stacked. What the configuration does not use has
+        its default, so that it cannot make two programs or two members differ.
+
+    Example:
+        >>> from jaxbn.search.config import from_values
+        >>> spec, h = split(from_values(hidden_units=50), padding=Padding(widths=(64, 128)))
+        >>> spec.widths, h.hidden_units.tolist()
+        ((64, 64), [50, 50])
+    """
+    hidden = config.num_layers > 0
+    dropout = config.dropout if hidden else 0.0
+    spec = Spec(
+        widths=tuple(pad(width, padding.widths) for width in config.widths),
+        batch_size=pad(config.batch_size, padding.batch_sizes),
+        optimizer="adam" if config.optimizer == "adamw" else config.optimizer,
+        activation=config.activation if hidden else "identity",
+        normalization=config.normalization if hidden else "none",
+        dropout=dropout > 0,
+        label_smoothing=config.label_smoothing > 0,
+        clip_norm=config.clip_norm is not None,
+    )
+    scalar = np.float64
+    hyperparams = Hyperparams(
+        learning_rate=scalar(config.learning_rate),
+        momentum=scalar(config.momentum),
+        b1=scalar(config.b1),
+        b2=scalar(config.b2),
+        eps=scalar(config.eps),
+        learning_rate_decay=scalar(config.learning_rate_decay),
+        decay_kind=np.int32(DECAY_KINDS.index(config.decay_kind)),
+        warmup_epochs=scalar(config.warmup_epochs),
+        num_epochs=np.int32(num_epochs),
+        weight_decay=scalar(config.weight_decay),
+        dropout=scalar(dropout),
+        label_smoothing=scalar(config.label_smoothing),
+        clip_norm=scalar(1.0 if config.clip_norm is None else config.clip_norm),
+        init_scale=scalar(config.init_scale),
+        bn_decay=scalar(config.bn_decay),
+        bn_epsilon=scalar(config.bn_epsilon),
+        hidden_units=np.asarray(config.widths, np.int32),
+        batch_size=np.int32(config.batch_size),
+    )
+    return spec, hyperparams
