@@ -40,8 +40,8 @@ def choose_columns(
             columns.append(Column(name, "numeric"))
             if found.num_strays:
                 notes.append(
-                    f"text in {found.num_strays} rows of column {name!r}, which is mostly numbers, "
-                    "counts as missing"
+                    f"rows with text in column {name!r}, which is mostly numbers, "
+                    f"counted as missing: {found.num_strays}"
                 )
             continue
         known = [word for word in text(values).tolist() if word is not None]

@@ -91,49 +91,44 @@ def load_data(
         ((150, 4), ('setosa', 'versicolor', 'virginica'))
     """
     sheet = _open(source, header)
-    apart = sheet.test if test is None else _open(test, sheet.named if header is None else header)
     reading, notes = _read(sheet, target, drop, group)
+    apart = sheet.test if test is None else _open(test, reading.header)
     columns, left_out, column_notes = choose_columns(sheet, reading)
     reading = replace(reading, dropped=(*reading.dropped, *left_out))
-    name = reading.target or "y"
+    target_name = reading.target or "y"
     values = _target_values(sheet, reading, "data")
     if apart is not None:
         values = _joined(values, _target_values(apart, reading, "test set"))
     # Both sets are understood at once, so that a class which only the test set holds has a code.
-    understood = read_target(values, name, task, certain=sheet.task)
+    understood = read_target(values, target_name, task, certain=sheet.task)
     features = table_of(sheet, reading, columns)
     groups, group_notes = _groups(sheet, reading)
-    notes = (*notes, *understood.notes, *column_notes, *describe_columns(features), *group_notes)
-
-    def rows_with_target(
-        table: Table, rows: slice, what: str, groups: np.ndarray | None, test: "Dataset | None"
-    ) -> Dataset:
-        present = understood.present[rows]
-        num_absent = int(np.sum(~present))
-        said = (f"{num_absent} rows of the {what} have no target and are left out",) if num_absent else ()
-        if num_absent == len(present):
-            raise UserError(f"no row of the {what} has a value of the target {name!r}: choose another column")
-        return Dataset(
-            name=str(Path(source).name or source) if isinstance(source, str | Path) else "data",
-            features=table.take(present) if num_absent else table,
-            target=understood.values[rows][present],
-            target_name=name,
-            task=understood.task,
-            classes=understood.classes,
-            groups=None if groups is None else groups[present],
-            test=test,
-            reading=reading,
-            notes=(*said, *(test.notes if test else ())),
+    all_rows = Dataset(
+        name=str(Path(source).name or source) if isinstance(source, str | Path) else "data",
+        features=features,
+        target=understood.values[: sheet.num_rows],
+        target_name=target_name,
+        task=understood.task,
+        classes=understood.classes,
+        groups=groups,
+        test=None,
+        reading=reading,
+        notes=(*notes, *understood.notes, *column_notes, *describe_columns(features), *group_notes),
+    )
+    dataset = _with_target(all_rows, understood.present[: sheet.num_rows], "data")
+    if dataset.task == "classification" and dataset.target.min() == dataset.target.max():
+        only = dataset.classes[dataset.target[0]]
+        raise UserError(
+            f"the target {target_name!r} has one class, {only!r}, in all rows: choose another column"
         )
-
-    split = sheet.num_rows
-    tested = None
-    if apart is not None:
-        tested = rows_with_target(
-            table_of(apart, reading, columns), slice(split, None), "test set", None, None
-        )
-    dataset = rows_with_target(features, slice(split), "data", groups, tested)
-    return replace(dataset, notes=(*notes, *dataset.notes))
+    if apart is None:
+        return dataset
+    test_target = understood.values[sheet.num_rows :]
+    test_rows = replace(
+        all_rows, features=table_of(apart, reading, columns), target=test_target, groups=None, notes=()
+    )
+    tested = _with_target(test_rows, understood.present[sheet.num_rows :], "test set")
+    return replace(dataset, test=tested, notes=(*dataset.notes, *tested.notes))
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -160,6 +155,24 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
+def _with_target(dataset: Dataset, present: np.ndarray, what: str) -> Dataset:
+    """The rows which have a target, with a note on how many have none."""
+    num_absent = int(np.sum(~present))
+    if not num_absent:
+        return dataset
+    if num_absent == len(present):
+        raise UserError(
+            f"no row of the {what} has a value of the target {dataset.target_name!r}: give it targets"
+        )
+    return replace(
+        dataset,
+        features=dataset.features.take(present),
+        target=dataset.target[present],
+        groups=None if dataset.groups is None else dataset.groups[present],
+        notes=(*dataset.notes, f"rows of the {what} without a target, left out: {num_absent}"),
+    )
+
+
 def _bytes(array: np.ndarray) -> bytes:
     """The same bytes for the same numbers: little-endian, one NaN, one zero."""
     if array.dtype.kind == "f":
@@ -169,7 +182,7 @@ def _bytes(array: np.ndarray) -> bytes:
 
 def _open(source: Any, header: bool | None) -> Sheet:
     if not isinstance(source, list | tuple):
-        return open_source(source, header=header)
+        return open_source(source, header=header, labels=True)
     if len(source) != 2:
         raise UserError(f"{len(source)} arrays were given: give two, the features x and the labels y")
     x, y = source
@@ -246,5 +259,5 @@ def _groups(sheet: Sheet, reading: Reading) -> tuple[np.ndarray | None, tuple[st
     keys = [(row,) if word is None else word for row, word in enumerate(words)]
     codes = np.array([code_of.setdefault(key, len(code_of)) for key in keys], dtype=np.int64)
     num_alone = sum(word is None for word in words)
-    note = f"{num_alone} rows without a value in column {reading.group!r} are each a group of their own"
+    note = f"rows without a value in column {reading.group!r}, each a group of its own: {num_alone}"
     return codes, (note,) if num_alone else ()

@@ -15,13 +15,20 @@ from jaxbn.data.idx import read_idx_folder
 from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
 from jaxbn.errors import UserError, unknown
 
+# What numpy, zipfile and zlib raise for an archive that is no archive, cut off, or encrypted.
+_NPZ_ERRORS = (
+    *(ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
-def open_source(source: Any, *, header: bool | None = None) -> Sheet:
+
+def open_source(source: Any, *, header: bool | None = None, labels: bool = False) -> Sheet:
     """Opens a built-in data set, a file, a folder of IDX files, or a data frame.
 
     Args:
         source: a built-in name, a path, or a frame of any kind that narwhals knows.
         header: whether the first row of a text file holds names; None to find out.
+        labels: whether an archive of arrays must hold y beside x.
 
     Returns:
         The sheet.
@@ -42,17 +49,17 @@ def open_source(source: Any, *, header: bool | None = None) -> Sheet:
         return read_idx_folder(path)
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         raise unknown("data set or file", source, BUILTIN)
-    return _read_file(path, header)
+    return _read_file(path, header, labels)
 
 
-def _read_file(path: Path, header: bool | None) -> Sheet:
+def _read_file(path: Path, header: bool | None, labels: bool) -> Sheet:
     data = read_bytes(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
     if data.startswith(b"PAR1") or kind in (".parquet", ".pq"):
         return _read_parquet(data, str(path))
     if kind == ".npz":
-        return _read_npz(data, str(path))
+        return _read_npz(data, str(path), labels)
     if data.startswith(b"\0\0"):
         raise UserError(
             f"{str(path)!r} is no table of text: give the folder that holds the IDX files, not one of them"
@@ -73,25 +80,16 @@ def _read_parquet(data: bytes, name: str) -> Sheet:
     return sheet_of_frame(frame)
 
 
-def _read_npz(data: bytes, name: str) -> Sheet:
+def _read_npz(data: bytes, name: str, labels: bool) -> Sheet:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else []
             arrays = {key: archive[key] for key in ("x", "y") if key in found}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _NPZ_ERRORS as error:
         raise UserError(
             f"{name} cannot be read as NPZ ({error}): save plain arrays x and y with numpy.savez"
         ) from None
-    if "x" not in arrays:
+    if not arrays.keys() >= ({"x", "y"} if labels else {"x"}):
         raise UserError(
             f"{name} holds {', '.join(found) or 'no named arrays'}: save arrays x and y with numpy.savez"
         )

@@ -72,13 +72,15 @@ class Reading:
             isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
             for names in (columns, dropped)
         )
-        names_fine = lists_fine and {*dropped, target, group} - {None} <= set(columns)
+        special = [name for name in (target, group) if name is not None]
+        special_fine = all(isinstance(name, str) for name in special)
+        names_fine = lists_fine and special_fine and {*dropped, *special} <= set(columns)
         if not names_fine or not (header is None or isinstance(header, bool)):
             raise broken
         return Reading(header, tuple(columns), target, tuple(dropped), group)
 
 
-def find_column(names: Sequence[str], given: str | int, what: str) -> str:
+def find_column(names: Sequence[str], given: str | int | np.integer, what: str) -> str:
     """The name of a column that was given by name or by number.
 
     Args:
@@ -98,7 +100,7 @@ def find_column(names: Sequence[str], given: str | int, what: str) -> str:
     """
     if isinstance(given, str) and given in names:
         return given
-    if isinstance(given, int | np.integer) or (given.isascii() and given.isdigit()):
+    if not isinstance(given, str) or (given.isascii() and given.isdigit()):
         if not 0 <= int(given) < len(names):
             raise UserError(
                 f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name"

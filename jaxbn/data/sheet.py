@@ -143,7 +143,7 @@ def sheet_of_records(records: Sequence[Mapping[str, Any]]) -> Sheet:
 
 def is_frame(source: Any) -> bool:
     """Whether a source looks like a data frame, told without importing any frame library."""
-    return not isinstance(source, np.ndarray) and hasattr(source, "columns")
+    return hasattr(type(source), "columns")
 
 
 def _of_series(series: Any) -> np.ndarray:

@@ -47,13 +47,13 @@ class Target:
 def most_classes(num_rows: int) -> int:
     """The most classes that a classifier is taken to mean: 50, or the square root of the number of rows.
 
-    A target whose classes have fewer than two rows on average is none, either.
+    Nor are more than 20 classes meant that have fewer than two rows on average.
 
     Example:
-        >>> most_classes(1_000_000), most_classes(1_000), most_classes(40)
-        (1000, 50, 20)
+        >>> most_classes(1_000_000), most_classes(1_000), most_classes(50)
+        (1000, 50, 25)
     """
-    return max(2, min(max(50, math.isqrt(num_rows)), num_rows // 2))
+    return min(max(50, math.isqrt(num_rows)), max(FEW, num_rows // 2))
 
 
 def read_target(
@@ -89,7 +89,7 @@ def read_target(
         notes.append(f"{whose} {why}, so the task is taken to be {chosen} (--task says otherwise)")
     if found.num_strays and found.mostly:
         notes.append(
-            f"text in {found.num_strays} rows of {whose}, which is mostly numbers, counts as missing"
+            f"rows with text in {whose}, which is mostly numbers, counted as missing: {found.num_strays}"
         )
     if chosen == "classification":
         return _classes(

@@ -138,7 +138,7 @@ class Plan:
                     str(number),
                     "-".join(map(str, spec.widths)) or "none",
                     str(spec.batch_size),
-                    spec.optimizer,
+                    "|".join(spec.optimizers),
                     str(program.tile_size),
                     str(sum(len(tile.trials) for tile in tiles)),
                     str(len(tiles)),

@@ -16,11 +16,8 @@ from jax import Array
 
 from jaxbn.nn import losses, metrics, train
 from jaxbn.nn.mlp import mlp
-from jaxbn.nn.optimizers import learning_rate, optimizer
+from jaxbn.nn.optimizers import optimizer
 from jaxbn.nn.types import Batch, Hyperparams, Metrics, Model, Rows, Spec, TrainState, Variables
-
-DIVERGED_ABOVE = 1e3
-"""A training loss above this many times that of the first epoch is a divergence."""
 
 CHUNK = 128
 """Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
@@ -61,26 +58,16 @@ class Program:
 
 
 @flax.struct.dataclass
-class Members:
-    """A tile in training, every leaf with a leading axis [T].
+class Report:
+    """What an evaluation tells of each member.
 
     Attributes:
-        state: the networks.
-        first_loss: training loss of the first epoch.
-        diverged: who has diverged; such a member is frozen as it was before the epoch that broke it.
+        scores: [T, M], in the order of the problem's metrics.
+        finite: bool [T], whether all weights and statistics are.
     """
 
-    state: TrainState
-    first_loss: Array
-    diverged: Array
-
-
-@flax.struct.dataclass
-class EpochReport:
-    """What an epoch tells of each member [T]: mean training loss, and the learning rate of its last update."""
-
-    train_loss: Array
-    learning_rate: Array
+    scores: Array
+    finite: Array
 
 
 def model_of(program: Program) -> Model:
@@ -104,7 +91,7 @@ def of_evaluate(program: Program) -> Program:
 
 def _without_training(spec: Spec) -> Spec:
     kept = {"widths": spec.widths, "activation": spec.activation, "normalization": spec.normalization}
-    return Spec(**kept, batch_size=0, optimizer="sgd")
+    return Spec(**kept, batch_size=0, optimizers=("sgd",))
 
 
 def init(key: Array, hyperparams: Hyperparams, *, program: Program) -> Variables:
@@ -113,26 +100,16 @@ def init(key: Array, hyperparams: Hyperparams, *, program: Program) -> Variables
     return jax.vmap(model.init, in_axes=(None, 0))(key, hyperparams)
 
 
-def members(variables: Variables, hyperparams: Hyperparams, *, spec: Spec) -> Members:
+def start(variables: Variables, hyperparams: Hyperparams, *, spec: Spec) -> TrainState:
     """Members before their first update."""
-    tile_size = hyperparams.batch_size.shape[0]
-    opt_state = jax.vmap(lambda h, params: optimizer(h, spec=spec).init(params))(
-        hyperparams, variables.params
-    )
-    step = jnp.zeros(tile_size, jnp.int32)
-    state = TrainState(variables.params, variables.model_state, opt_state, step)
-    return Members(state, jnp.zeros(tile_size, float), jnp.zeros(tile_size, bool))
+    opt_state = jax.vmap(lambda h, params: optimizer(h, spec=spec).init(params))(hyperparams, variables.params)
+    step = jnp.zeros(hyperparams.batch_size.shape, jnp.int32)
+    return TrainState(variables.params, variables.model_state, opt_state, step)
 
 
 def epoch(
-    key: Array,
-    members: Members,
-    rows: Rows,
-    order: Array,
-    hyperparams: Hyperparams,
-    *,
-    program: Program,
-) -> tuple[Members, EpochReport]:
+    key: Array, state: TrainState, rows: Rows, order: Array, hyperparams: Hyperparams, *, program: Program
+) -> tuple[TrainState, Metrics]:
     """Train every member for an epoch on the same mini-batches."""
     spec, tile_size = program.spec, program.tile_size
     one_step = functools.partial(
@@ -145,27 +122,23 @@ def epoch(
         return jax.vmap(lambda s, x, h: one_step(s, batch.replace(x=x), h))(state, x, hyperparams)
 
     # All members of a tile have one batch size, so the number of steps is one number, not one per member.
-    batch_size = jnp.minimum(hyperparams.batch_size[0], rows.num_rows)
     with jax.default_matmul_precision("highest"):
-        state, sums = train.epoch(
-            key, members.state, rows, order, hyperparams, batch_size=batch_size, size=spec.batch_size, step=step
+        return train.epoch(
+            key,
+            state,
+            rows,
+            order,
+            hyperparams,
+            batch_size=hyperparams.batch_size[0],
+            size=spec.batch_size,
+            step=step,
         )
-    loss = sums.loss
-    first_loss = jnp.where(members.state.step == 0, loss, members.first_loss)
-    healthy = _all_finite(state.variables) & jnp.isfinite(loss) & (loss <= DIVERGED_ABOVE * first_loss)
-    diverged = members.diverged | ~healthy
-    state = _where(diverged, members.state, state)
-    steps_per_epoch = -(-rows.num_rows // batch_size)
-    rate = jax.vmap(lambda h, step: learning_rate(h, step - 1, steps_per_epoch=steps_per_epoch))(
-        hyperparams, members.state.step + steps_per_epoch
-    )
-    return Members(state, first_loss, diverged), EpochReport(loss, rate)
 
 
 def evaluate(
     variables: Variables, hyperparams: Hyperparams, rows: Rows, target_scale: Array, *, program: Program
-) -> Array:
-    """Scores of all members [T, M], in the order of the problem's metrics.
+) -> Report:
+    """Score all members on a split.
 
     Args:
         variables: of all members.
@@ -174,12 +147,15 @@ def evaluate(
         target_scale: [C], what regression targets were divided by. The loss is of the scaled targets, the other scores
             are of the targets as they were given. Not read in classification.
         program: of kind "evaluate".
+
+    Returns:
+        A report of [T] members.
     """
     problem = program.problem
     table = {metric.name: metric for metric in METRICS[problem.task]}
     where = jnp.arange(rows.x.shape[0]) < rows.num_rows
 
-    def one(variables: Variables, hyperparams: Hyperparams) -> Array:
+    def one(variables: Variables, hyperparams: Hyperparams) -> Report:
         outputs = train.evaluate(
             variables, rows.x, rows.num_rows, hyperparams, model=model_of(program), size=CHUNK
         )
@@ -188,7 +164,8 @@ def evaluate(
             scale = target_scale if problem.task == "regression" and name != "loss" else None
             given = (outputs, rows.y) if scale is None else (outputs * scale[None], rows.y * scale[None])
             scores.append(table[name].score(*given, where).astype(outputs.dtype))
-        return jnp.stack(scores)
+        finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]).all()
+        return Report(jnp.stack(scores), finite)
 
     with jax.default_matmul_precision("highest"):
         return jax.vmap(one)(variables, hyperparams)
@@ -213,7 +190,8 @@ def arguments(program: Program) -> tuple[Any, ...]:
     real = jnp.zeros((), float).dtype
     key = jax.eval_shape(lambda: jax.random.key(0))
     of_members = {"hidden_units": (size, len(spec.widths)), "batch_size": (size,)}
-    kinds = {name: jnp.int32 for name in ("hidden_units", "batch_size", "decay_kind", "num_epochs")}
+    whole = ("hidden_units", "batch_size", "decay_kind", "num_epochs", "optimizer")
+    kinds = dict.fromkeys(whole, jnp.int32)
     hyperparams = Hyperparams(
         **{
             field.name: jax.ShapeDtypeStruct(of_members.get(field.name, (size,)), kinds.get(field.name, real))
@@ -228,9 +206,9 @@ def arguments(program: Program) -> tuple[Any, ...]:
         rows = _rows(problem, problem.valid_rows, real)
         return variables, hyperparams, rows, jax.ShapeDtypeStruct((problem.num_outputs,), real)
 
-    tile = jax.eval_shape(functools.partial(members, spec=spec), variables, hyperparams)
+    state = jax.eval_shape(functools.partial(start, spec=spec), variables, hyperparams)
     rows = _rows(problem, problem.train_rows, real)
-    return key, tile, rows, jax.ShapeDtypeStruct((problem.train_rows,), jnp.int32), hyperparams
+    return key, state, rows, jax.ShapeDtypeStruct((problem.train_rows,), jnp.int32), hyperparams
 
 
 def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
@@ -259,17 +237,3 @@ def _executable(program: Program, device: jax.Device, x64: bool) -> Callable[...
         lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed), arguments(program)
     )
     return jitted.lower(*shapes).compile()
-
-
-def _all_finite(tree: Any) -> Array:
-    leaves = [jnp.isfinite(leaf).all(tuple(range(1, leaf.ndim))) for leaf in jax.tree.leaves(tree)]
-    return functools.reduce(jnp.logical_and, leaves)
-
-
-def _where(condition: Array, one: Any, other: Any) -> Any:
-    """Per member: `one` where the condition holds, else `other`."""
-
-    def select(a: Array, b: Array) -> Array:
-        return jnp.where(jnp.expand_dims(condition, tuple(range(1, a.ndim))), a, b)
-
-    return jax.tree.map(select, one, other)

@@ -20,11 +20,14 @@ from jax import Array
 from jaxbn.engine import cost, keys
 from jaxbn.engine.data import Data, place
 from jaxbn.engine.plan import Plan, Tile
-from jaxbn.engine.programs import Members, Program, executable, members, of_evaluate, of_init
+from jaxbn.engine.programs import Program, executable, of_evaluate, of_init, start
 from jaxbn.nn import train
 from jaxbn.nn.types import Hyperparams, Variables
 
 ORDERS_BYTES = 64 << 20
+
+DIVERGED_ABOVE = 1e3
+"""A training loss above this many times that of the first epoch is a divergence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +52,14 @@ class TileEpoch:
     Attributes:
         trials: trial numbers, n of them.
         epoch: from 1.
-        scores: [n, M], NaN where the trial has diverged.
+        scores: [n, M].
+        diverged: bool [n], who has diverged by now.
     """
 
     trials: tuple[int, ...]
     epoch: int
     scores: np.ndarray
+    diverged: np.ndarray
 
 
 Event = Compiled | TileEpoch
@@ -66,7 +71,6 @@ class TileResult:
 
     Attributes:
         tile: what was trained.
-        learning_rate: [E, n], of the last update of each epoch.
         train_loss: [E, n].
         scores: [E, n, M], on the validation split.
         epochs: [n], epochs that count: all, or up to and with the one that broke the trial.
@@ -77,7 +81,6 @@ class TileResult:
     """
 
     tile: Tile
-    learning_rate: np.ndarray
     train_loss: np.ndarray
     scores: np.ndarray
     epochs: np.ndarray
@@ -197,37 +200,38 @@ def _train(
     stop: threading.Event,
 ) -> TileResult | None:
     """Train one tile to the end; None when told to stop."""
-    start = time.perf_counter()
+    began = time.perf_counter()
     program, count = tile.program, len(tile.trials)
     hyperparams = _on_device(tile.hyperparams, device)
-    one_epoch, score = executable(program, device), executable(of_evaluate(program), device)
+    one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
     key = jax.device_put(keys.purpose(seed, keys.INIT), device)
-    variables = executable(of_init(program), device)(key, hyperparams)
-    current: Members = members(variables, hyperparams, spec=program.spec)
+    state = start(executable(of_init(program), device)(key, hyperparams), hyperparams, spec=program.spec)
 
     shape = (plan.num_epochs, count)
-    rates, losses = np.full(shape, np.nan), np.full(shape, np.nan)
+    losses = np.full(shape, np.nan)
     scores = np.full((*shape, len(plan.problem.metrics)), np.nan)
     epochs, diverged = np.zeros(count, int), np.zeros(count, bool)
     for index in range(plan.num_epochs):
         if stop.is_set():
             return None
         key = jax.device_put(keys.for_epoch(seed, keys.DROPOUT, index), device)
-        current, report = one_epoch(key, current, data.train, orders(index, device), hyperparams)
-        new = score(current.state.variables, hyperparams, data.valid, data.target_scale)
+        state, sums = one_epoch(key, state, data.train, orders(index, device), hyperparams)
+        report = evaluate(state.variables, hyperparams, data.valid, data.target_scale)
+        loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
+        new = np.asarray(report.scores)[:count]
+        # A trial that diverges keeps its row for the epoch that broke it and is not looked at again. Its slot goes on
+        # computing; neighbours do not notice.
         live = ~diverged
-        broken = np.asarray(current.diverged)[:count] | ~np.isfinite(np.asarray(new)[:count, 0])
-        rates[index, live] = np.asarray(report.learning_rate)[:count][live]
-        losses[index, live] = np.asarray(report.train_loss)[:count][live]
-        scores[index, live & ~broken] = np.asarray(new)[:count][live & ~broken]
         epochs[live] = index + 1
-        diverged |= broken
-        on_event(TileEpoch(tile.trials, index + 1, scores[index]))
+        losses[index, live] = loss[live]
+        scores[index, live] = new[live]
+        healthy = np.asarray(report.finite)[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
+        diverged |= ~healthy | (loss > DIVERGED_ABOVE * losses[0])
+        on_event(TileEpoch(tile.trials, index + 1, scores[index], diverged.copy()))
         if diverged.all():
             break
-    seconds = time.perf_counter() - start
-    final = current.state.variables
-    return TileResult(tile, rates, losses, scores, epochs, diverged, final, start, seconds)
+    seconds = time.perf_counter() - began
+    return TileResult(tile, losses, scores, epochs, diverged, state.variables, began, seconds)
 
 
 def _on_device(hyperparams: Hyperparams, device: jax.Device) -> Hyperparams:

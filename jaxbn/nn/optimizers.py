@@ -11,11 +11,11 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbn.nn.types import Hyperparams, PyTree, Spec
+from jaxbn.nn.types import OPTIMIZERS, Hyperparams, PyTree, Spec
 
 
 def optimizer(hyperparams: Hyperparams, *, spec: Spec) -> optax.GradientTransformation:
-    """The optimizer of a spec, with the learning rate that `hyperparams` holds.
+    """The optimizer of a network, with the learning rate that `hyperparams` holds.
 
     In this order: clip the gradient by its global norm; turn it into a direction d; add the decoupled weight decay of
     kernels (Loshchilov and Hutter 2019), `w -= alpha (d + weight_decay w)`, under any optimizer. The directions:
@@ -28,37 +28,66 @@ def optimizer(hyperparams: Hyperparams, *, spec: Spec) -> optax.GradientTransfor
 
     Args:
         hyperparams: scalars, traced or not.
-        spec: names the optimizer and says whether gradients are clipped.
+        spec: names the optimizer, or those of which `hyperparams.optimizer` chooses; says whether gradients are
+            clipped.
 
     Returns:
         A gradient transformation; apply its updates with `optax.apply_updates`.
 
     Example:
-        >>> tx = optimizer(Hyperparams(learning_rate=0.5), spec=Spec(optimizer="sgd"))
+        >>> tx = optimizer(Hyperparams(learning_rate=0.5), spec=Spec(optimizers=("sgd",)))
         >>> updates, _ = tx.update({"w": jnp.array(2.0)}, tx.init({"w": jnp.array(1.0)}), {"w": jnp.array(1.0)})
         >>> updates["w"].item()
         -1.0
     """
     h = hyperparams
-    match spec.optimizer:
-        case "sgd":
-            direction = optax.identity()
-        case "momentum" | "nesterov":
-            direction = optax.trace(h.momentum, nesterov=spec.optimizer == "nesterov")
-        case "momentum_ewa":
-            direction = optax.ema(h.momentum, debias=False)
-        case "rmsprop":
-            direction = optax.scale_by_rms(h.b2, h.eps, eps_in_sqrt=False)
-        case "adam" | "adamw":
-            direction = optax.scale_by_adam(h.b1, h.b2, h.eps)
-        case _:
-            raise ValueError(f"unknown optimizer {spec.optimizer!r}")
+    directions = [direction(kind, h) for kind in spec.optimizers]
     return optax.chain(
         optax.clip_by_global_norm(h.clip_norm) if spec.clip_norm else optax.identity(),
-        direction,
+        directions[0] if len(directions) == 1 else one_of(directions, h.optimizer),
         optax.add_decayed_weights(h.weight_decay, mask=kernels),
         optax.scale_by_learning_rate(h.learning_rate),
     )
+
+
+def direction(kind: str, hyperparams: Hyperparams) -> optax.GradientTransformation:
+    """What turns a gradient into a direction, by the name of an optimizer."""
+    h = hyperparams
+    match kind:
+        case "sgd":
+            return optax.identity()
+        case "momentum" | "nesterov":
+            return optax.trace(h.momentum, nesterov=kind == "nesterov")
+        case "momentum_ewa":
+            return optax.ema(h.momentum, debias=False)
+        case "rmsprop":
+            return optax.scale_by_rms(h.b2, h.eps, eps_in_sqrt=False)
+        case "adam" | "adamw":
+            return optax.scale_by_adam(h.b1, h.b2, h.eps)
+    raise ValueError(f"unknown optimizer {kind!r}: choose from {', '.join(OPTIMIZERS)}")
+
+
+def one_of(
+    transformations: list[optax.GradientTransformation], index: ArrayLike
+) -> optax.GradientTransformation:
+    """The transformation that a traced index names.
+
+    All of them run and keep their state; the updates of one are taken. It costs less than a program for each where
+    programs are dear and parameters few.
+    """
+
+    def init(params: PyTree) -> tuple[PyTree, ...]:
+        return tuple(tx.init(params) for tx in transformations)
+
+    def update(updates: PyTree, state: tuple[PyTree, ...], params: PyTree = None):
+        pairs = [tx.update(updates, s, params) for tx, s in zip(transformations, state, strict=True)]
+        chosen = jax.tree.map(
+            lambda *each: jnp.select([index == number for number in range(len(each))], each),
+            *(new for new, _ in pairs),
+        )
+        return chosen, tuple(new_state for _, new_state in pairs)
+
+    return optax.GradientTransformation(init, update)
 
 
 def kernels(params: PyTree) -> PyTree:

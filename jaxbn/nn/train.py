@@ -56,7 +56,7 @@ def step(
 
     Example:
         >>> from jaxbn.nn.mlp import mlp
-        >>> spec = Spec(widths=(8,), optimizer="sgd")
+        >>> spec = Spec(widths=(8,), optimizers=("sgd",))
         >>> model = mlp(spec, num_inputs=2, num_outputs=2)
         >>> h = Hyperparams(learning_rate=0.5)
         >>> state = init(jax.random.key(0), h, model=model, spec=spec)

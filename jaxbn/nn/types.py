@@ -32,7 +32,7 @@ class Spec:
     Attributes:
         widths: padded number of units of each hidden layer; `()` is softmax or linear regression.
         batch_size: padded mini-batch size.
-        optimizer: one of `OPTIMIZERS`.
+        optimizers: of `OPTIMIZERS`; where there are several, a traced index chooses one for each member.
         activation: one of `ACTIVATIONS`.
         normalization: one of `NORMALIZATIONS`.
         dropout: whether the program can drop units at all.
@@ -42,7 +42,7 @@ class Spec:
 
     widths: tuple[int, ...] = (64, 64)
     batch_size: int = 64
-    optimizer: str = "adam"
+    optimizers: tuple[str, ...] = ("adam",)
     activation: str = "relu"
     normalization: str = "batch"
     dropout: bool = False
@@ -60,6 +60,7 @@ class Hyperparams:
         hidden_units: int [L], units in use of each padded layer; None uses all of them and needs no masks.
         batch_size: rows of a mini-batch, at most the padded size of the `Spec`; None is that size.
         decay_kind: index into `DECAY_KINDS`.
+        optimizer: index into the spec's optimizers.
         num_epochs: where a cosine decay reaches zero.
 
     Example:
@@ -67,6 +68,7 @@ class Hyperparams:
         0.9
     """
 
+    optimizer: ArrayLike = 0
     learning_rate: ArrayLike = 1e-3
     momentum: ArrayLike = 0.9
     b1: ArrayLike = 0.9

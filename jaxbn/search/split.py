@@ -13,15 +13,17 @@ LADDER = tuple(sorted(size for power in range(24) for size in (1 << power, 3 << 
 
 @dataclasses.dataclass(frozen=True)
 class Padding:
-    """The sizes up to which widths and batch sizes are padded, in ascending order; a larger size stays as it is.
+    """What unlike configurations share: the planner's choice for a space and a budget.
 
     Attributes:
-        widths: padded widths; `()` pads nothing.
-        batch_sizes: padded batch sizes; `()` pads nothing.
+        widths: padded widths, ascending; a larger width stays as it is, so `()` pads nothing.
+        batch_sizes: padded batch sizes, likewise.
+        optimizers: optimizers that share programs, of which a traced index chooses; `()` merges none.
     """
 
     widths: tuple[int, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+    optimizers: tuple[str, ...] = ()
 
 
 def pad(size: int, ladder: tuple[int, ...]) -> int:
@@ -54,10 +56,12 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
     """
     hidden = config.num_layers > 0
     dropout = config.dropout if hidden else 0.0
+    kind = "adam" if config.optimizer == "adamw" else config.optimizer
+    kinds = padding.optimizers if kind in padding.optimizers else (kind,)
     spec = Spec(
         widths=tuple(pad(width, padding.widths) for width in config.widths),
         batch_size=pad(config.batch_size, padding.batch_sizes),
-        optimizer="adam" if config.optimizer == "adamw" else config.optimizer,
+        optimizers=kinds,
         activation=config.activation if hidden else "identity",
         normalization=config.normalization if hidden else "none",
         dropout=dropout > 0,
@@ -66,6 +70,7 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
     )
     scalar = np.float64
     hyperparams = Hyperparams(
+        optimizer=np.int32(kinds.index(kind)),
         learning_rate=scalar(config.learning_rate),
         momentum=scalar(config.momentum),
         b1=scalar(config.b1),

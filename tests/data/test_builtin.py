@@ -57,9 +57,11 @@ def test_mnist5k():
 
 BARE = """
 import sys
-blocked = ("polars", "pandas", "pyarrow", "mlxtend")
-for name in blocked:
-    sys.modules[name] = None
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("polars", "pandas", "pyarrow", "mlxtend"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
 import jaxbn.data
 assert not [name for name in sys.modules if name.split(".")[0] == "sklearn"], "sklearn"
 from jaxbn.data import load_data, prepare, split_rows

@@ -57,6 +57,8 @@ def test_a_byte_order_mark_is_no_part_of_a_name():
         ("1,x\n3,y\n", False),
         ("red,1\nblue,2\n", False),
         ("0,1,target\n5.5,6.5,1\n7.5,8.5,0\n", True),
+        ("0,1,2,kind\n5,6,1,x\n7,8,0,y\n", True),
+        ("0,1,kind\n5,6,x\n7,8,y\n", False),
         (",a,y\n0,1.5,x\n1,2.5,z\n", True),
         ("colour,size\nred,big\nblue,small\n", True),
         ("red,big\nblue,small\nred,small\n", False),

@@ -1,0 +1,1 @@
+"""Sweeps, their results, and the models that come of them."""
