@@ -37,6 +37,8 @@ class Dataset:
         test: a test set that came apart, with the same columns and classes.
         reading: how the source was read.
         notes: sentences to tell the user.
+        source: where it can be read again: a path or a built-in name; None for arrays and frames.
+        test_source: the same of a test set that was named apart.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Dataset:
     test: "Dataset | None"
     reading: Reading
     notes: tuple[str, ...]
+    source: str | None = None
+    test_source: str | None = None
 
 
 def load_data(
@@ -114,6 +118,8 @@ def load_data(
         test=None,
         reading=reading,
         notes=(*notes, *understood.notes, *column_notes, *describe_columns(features), *group_notes),
+        source=_place(source),
+        test_source=_place(test),
     )
     dataset = _with_target(all_rows, understood.present[: sheet.num_rows], "data")
     if dataset.task == "classification" and dataset.target.min() == dataset.target.max():
@@ -129,6 +135,13 @@ def load_data(
     )
     tested = _with_target(test_rows, understood.present[sheet.num_rows :], "test set")
     return replace(dataset, test=tested, notes=(*dataset.notes, *tested.notes))
+
+
+def _place(source: Any) -> str | None:
+    """A path, absolute, or a built-in name; None for what is in memory."""
+    if not isinstance(source, str | Path):
+        return None
+    return str(Path(source).resolve()) if Path(source).exists() else str(source)
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -6,7 +6,7 @@ happened to be sampled: the planner looks at a fixed set of probe configurations
 
 import dataclasses
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import jax
@@ -171,7 +171,8 @@ def plan_tiles(
     num_rows: int,
     num_epochs: int,
     rates: cost.Rates,
-    max_tile_size: int | None = None,
+    extra: Sequence[Config] = (),
+    tile_size: int | None = None,
 ) -> Plan:
     """Decide programs and tiles for configurations of a space.
 
@@ -182,7 +183,8 @@ def plan_tiles(
         num_rows: training rows.
         num_epochs: epochs of each trial.
         rates: of the machine.
-        max_tile_size: an upper bound on T beside the planner's own.
+        extra: more configurations, known beforehand, that do not come from the space; their trial numbers follow.
+        tile_size: T of every tile, instead of the planner's choice.
 
     Returns:
         The plan.
@@ -191,23 +193,24 @@ def plan_tiles(
     share = len(configs) / len(probes)
     padding = choose_padding(probes, problem, share, num_rows=num_rows, num_epochs=num_epochs, rates=rates)
 
-    expected: Counter[tuple[Spec, int]] = Counter()
+    expected: dict[tuple[Spec, int], float] = defaultdict(float)
     for probe in probes:
-        expected[split(probe, padding=padding)[0], probe.batch_size] += 1
+        expected[split(probe, padding=padding)[0], probe.batch_size] += share
+    for config in extra:
+        expected[split(config, padding=padding)[0], config.batch_size] += 1
 
     members: dict[tuple[Spec, int], list[tuple[int, Hyperparams]]] = {}
-    for number, config in enumerate(configs):
+    for number, config in enumerate([*configs, *extra]):
         spec, hyperparams = split(config, num_epochs=num_epochs, padding=padding)
         members.setdefault((spec, config.batch_size), []).append((number, hyperparams))
 
     largest: dict[Spec, float] = {}
     for (spec, _), count in expected.items():
-        largest[spec] = max(largest.get(spec, 0.0), count * share)
+        largest[spec] = max(largest.get(spec, 0.0), count)
     tiles = []
     for (spec, _), group in members.items():
         # A specification that no probe has is rare: about one configuration of it is to be expected.
-        size = choose_tile_size(spec, largest.get(spec, 1.0), problem, rates)
-        size = min(size, max_tile_size or size)
+        size = tile_size or choose_tile_size(spec, largest.get(spec, 1.0), problem, rates)
         program = Program("epoch", spec, size, problem)
         for start in range(0, len(group), size):
             tiles.append(_tile(program, group[start : start + size]))

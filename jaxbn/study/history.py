@@ -1,6 +1,7 @@
 """What has been observed of each trial, and the weights of those that rank highest."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -22,8 +23,8 @@ class History:
         epochs: [n], epochs that each trial has trained.
         diverged: bool [n].
         seconds: [n], share of each trial in the time of its tile.
-        keep: how many trials keep their weights.
-        weights: by trial, of the highest-ranked so far.
+        keep: groups of trials, and how many of each keep their weights.
+        weights: by trial, of the highest-ranked of each group so far.
     """
 
     metrics: tuple[Metric, ...]
@@ -33,14 +34,15 @@ class History:
     epochs: np.ndarray
     diverged: np.ndarray
     seconds: np.ndarray
-    keep: int
+    keep: tuple[tuple[range, int], ...]
     weights: dict[int, Variables] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def empty(
-        cls, num_trials: int, num_epochs: int, metrics: tuple[Metric, ...], rank_by: int, keep: int
+        cls, num_epochs: int, metrics: tuple[Metric, ...], rank_by: int, keep: tuple[tuple[range, int], ...]
     ) -> "History":
-        """A history before the first epoch."""
+        """A history before the first epoch, of the trials of all groups."""
+        num_trials = sum(len(group) for group, _ in keep)
         return cls(
             metrics=metrics,
             rank_by=rank_by,
@@ -61,12 +63,17 @@ class History:
         self.diverged[trials] = result.diverged
         self.seconds[trials] = result.seconds / len(trials)
 
-        known = np.asarray([*self.weights, *trials])
-        highest = {int(known[place]) for place in self._order(known)[: self.keep] if not self.diverged[known[place]]}
-        self.weights = {trial: w for trial, w in self.weights.items() if trial in highest}
+        known = {*self.weights, *result.tile.trials}
+        highest = {trial for group, count in self.keep for trial in self.highest(known & set(group), count)}
+        self.weights = {trial: weights for trial, weights in self.weights.items() if trial in highest}
         for slot, trial in enumerate(result.tile.trials):
             if trial in highest:
                 self.weights[trial] = member(result.variables, result.tile.hyperparams, slot)
+
+    def highest(self, trials: Iterable[int], count: int) -> list[int]:
+        """The best trials that have not diverged, best first, at most `count`."""
+        ranked = self.ranking(np.asarray(sorted(trials), int))
+        return [int(trial) for trial in ranked if not self.diverged[trial]][:count]
 
     def final(self, trials: np.ndarray) -> np.ndarray:
         """Scores after the last epoch that each trial trained, [len(trials), M]."""
@@ -74,15 +81,13 @@ class History:
 
     def ranking(self, trials: np.ndarray) -> np.ndarray:
         """Trials from best to worst: by the metric, then the validation loss, then the number; diverged ones last."""
-        return trials[self._order(trials)]
-
-    def _order(self, trials: np.ndarray) -> np.ndarray:
         final = self.final(trials)
         loss, score = final[:, 0], final[:, self.rank_by]
         score = -score if self.metrics[self.rank_by].greater_is_better else score
         failed = self.diverged[trials] | ~np.isfinite(score)
         # NaN never wins, whatever its sort order.
-        return np.lexsort((trials, np.where(failed, np.inf, loss), np.where(failed, np.inf, score), failed))
+        order = np.lexsort((trials, np.where(failed, np.inf, loss), np.where(failed, np.inf, score), failed))
+        return trials[order]
 
     def best_epoch(self, trials: np.ndarray) -> np.ndarray:
         """The epoch, from 1, at which each trial scored best; 0 where it never had a score."""

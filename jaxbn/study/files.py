@@ -1,0 +1,60 @@
+"""Files that are there whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxbn.errors import UserError
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, never meets half of it.
+
+    A temporary file beside it is written, flushed to the disk and renamed over it; then the folder is flushed, because
+    a rename is lost with the folder's own entry.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as strict JSON: no NaN, no infinity."""
+    write(path, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path, *, format: str, version: int) -> dict[str, Any]:
+    """Read a record that names its format and version.
+
+    Raises:
+        UserError: there is no such file, or it is not what it should be.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"cannot read {str(path)!r}: {error.strerror or error}; give a folder that jaxbn wrote"
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is broken: it is not JSON ({error}); write it again") from error
+    if not isinstance(record, dict) or record.get("format") != format:
+        raise UserError(f"{path} is not a {format} file: give a folder that jaxbn wrote")
+    if record.get("version") != version:
+        raise UserError(
+            f"{path} is of version {record.get('version')!r} and this jaxbn reads version {version}: "
+            "use the jaxbn that wrote it, or write it again"
+        )
+    return record

@@ -1,0 +1,254 @@
+"""A trained network with everything that prediction needs: it takes rows like those of the training file."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxbn.data import Preprocessor
+from jaxbn.data.prepare import TargetScale
+from jaxbn.data.preprocess import from_json, to_json, transform
+from jaxbn.data.reading import Reading, read_features
+from jaxbn.engine.programs import CHUNK
+from jaxbn.errors import UserError
+from jaxbn.nn import train
+from jaxbn.nn.mlp import mlp
+from jaxbn.nn.types import Hyperparams, Spec, Variables
+from jaxbn.search import LADDER, Config, from_values, pad
+from jaxbn.search.config import HYPERPARAMETERS
+from jaxbn.study.files import read_json, write, write_json
+from jaxbn.study.weights import shapes
+
+FORMAT, VERSION = "jaxbn-model", 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A network, the preprocessing fitted with it, and the meaning of its outputs.
+
+    Attributes:
+        config: the hyperparameters it was trained with.
+        variables: weights and running statistics, without padding.
+        reading: how the training data was read.
+        preprocessor: from a table to the network's inputs.
+        task: "classification" or "regression".
+        classes: what the outputs stand for; empty for regression.
+        target_name: what is predicted.
+        target_scale: from outputs to numbers in the units of the data; None for classification.
+        num_outputs: C.
+    """
+
+    config: Config
+    variables: Variables
+    reading: Reading
+    preprocessor: Preprocessor
+    task: str
+    classes: tuple[Any, ...]
+    target_name: str
+    target_scale: TargetScale | None
+    num_outputs: int
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """Predict from raw rows: a path, a data frame, an array, or a list of records.
+
+        Args:
+            rows: like those that the model was trained on; a target column is ignored.
+
+        Returns:
+            [N]: a class, or a number in the units of the data, for each row; [N, K] where K numbers are predicted.
+
+        Raises:
+            UserError: the rows cannot be read, or are not like those of the training data.
+        """
+        return self.decide(self.outputs(self.inputs(rows)))
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """The probability of each class, [N, C] in the order of `classes`, from raw rows.
+
+        Raises:
+            UserError: as `predict`; or the model predicts numbers.
+        """
+        return self.probabilities(self.outputs(self.inputs(rows)))
+
+    def inputs(self, rows: Any) -> np.ndarray:
+        """Raw rows as the network takes them, float32 [N, F]."""
+        table = read_features(rows, self.reading, self.preprocessor.columns)
+        return transform(self.preprocessor, table)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """The network's own outputs, [N, C], for preprocessed rows x [N, F]: logits, or scaled targets."""
+        # Rows are padded to a few sizes, so that predicting one row more does not compile again.
+        size = CHUNK * pad(max(-(-len(x) // CHUNK), 1), LADDER)
+        padded = np.zeros((size, x.shape[1]), x.dtype)
+        padded[: len(x)] = x
+        outputs = _outputs(
+            self.variables,
+            padded,
+            np.int32(len(x)),
+            np.float32(self.config.bn_epsilon),
+            spec=self.spec,
+            num_outputs=self.num_outputs,
+        )
+        return np.asarray(outputs)[: len(x)]
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Class probabilities from the network's outputs."""
+        if self.task != "classification":
+            raise UserError(f"the model predicts the number {self.target_name!r}, not classes: use predict")
+        shifted = np.exp(outputs.astype(np.float64) - outputs.max(-1, keepdims=True))
+        return shifted / shifted.sum(-1, keepdims=True)
+
+    def decide(self, outputs: np.ndarray) -> np.ndarray:
+        """Classes or numbers from the network's outputs."""
+        if self.task == "classification":
+            return np.asarray(self.classes)[outputs.argmax(-1)]
+        assert self.target_scale is not None
+        numbers = outputs * self.target_scale.scale + self.target_scale.mean
+        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+
+    @property
+    def spec(self) -> Spec:
+        """The shape of the network."""
+        return _spec(self.config)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `model.json` into a folder, which is made if need be.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        from safetensors.numpy import save
+
+        folder = Path(folder)
+        record = {
+            "format": FORMAT,
+            "version": VERSION,
+            "config": {name: getattr(self.config, name) for name in HYPERPARAMETERS},
+            "reading": self.reading.to_json(),
+            "preprocessor": to_json(self.preprocessor),
+            "task": self.task,
+            "classes": list(self.classes),
+            "target_name": self.target_name,
+            "num_outputs": self.num_outputs,
+            "target_scale": None
+            if self.target_scale is None
+            else {"mean": self.target_scale.mean.tolist(), "scale": self.target_scale.scale.tolist()},
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / "model.safetensors", save(_named(self.variables)))
+            write_json(folder / "model.json", record)
+        except OSError as error:
+            raise UserError(f"cannot write the model to {str(folder)!r}: {error.strerror or error}") from error
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "FittedModel":
+        """Read a model that `save` wrote.
+
+        Raises:
+            UserError: it is not there, or not whole, or of another version.
+        """
+        folder = Path(folder)
+        record = read_json(folder / "model.json", format=FORMAT, version=VERSION)
+        try:
+            config = from_values(**record["config"])
+            preprocessor = from_json(record["preprocessor"])
+            num_outputs = int(record["num_outputs"])
+            scale = record["target_scale"]
+            classes = tuple(record["classes"])
+            target_scale = scale and TargetScale(
+                np.asarray(scale["mean"], float).reshape(num_outputs),
+                np.asarray(scale["scale"], float).reshape(num_outputs),
+            )
+            if record["task"] not in ("classification", "regression") or num_outputs != (
+                len(classes) or num_outputs
+            ):
+                raise ValueError("task, classes and outputs do not go together")
+            if (record["task"] == "regression") != (target_scale is not None):
+                raise ValueError("a regression needs a target scale")
+            return cls(
+                config=config,
+                variables=_read_variables(folder / "model.safetensors", config, preprocessor, num_outputs),
+                reading=Reading.from_json(record["reading"]),
+                preprocessor=preprocessor,
+                task=record["task"],
+                classes=classes,
+                target_name=str(record["target_name"]),
+                target_scale=target_scale,
+                num_outputs=num_outputs,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{folder / 'model.json'} is broken ({error}): save the model again") from error
+
+
+def _spec(config: Config) -> Spec:
+    hidden = config.num_layers > 0
+    return Spec(
+        widths=config.widths,
+        activation=config.activation if hidden else "identity",
+        normalization=config.normalization if hidden else "none",
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("spec", "num_outputs"))
+def _outputs(
+    variables: Variables, x: Any, num_rows: Any, epsilon: Any, *, spec: Spec, num_outputs: int
+) -> jax.Array:
+    model = mlp(spec, num_inputs=x.shape[1], num_outputs=num_outputs)
+    hyperparams = Hyperparams(bn_epsilon=epsilon)
+    with jax.default_matmul_precision("highest"):
+        return train.evaluate(variables, x, num_rows, hyperparams, model=model, size=CHUNK)
+
+
+def _named(variables: Variables) -> dict[str, np.ndarray]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _read_variables(
+    path: Path, config: Config, preprocessor: Preprocessor, num_outputs: int
+) -> Variables:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise UserError(f"{path} is broken ({error}): save the model again") from error
+    normalized = config.normalization == "batch"
+    expected = shapes(config.widths, preprocessor.num_features, num_outputs, normalized=normalized)
+    for name, leaf in _named(expected).items():
+        if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype.kind != "f":
+            raise UserError(f"{path} has no array {name} of shape {leaf.shape}: save the model again")
+    leaves, structure = jax.tree_util.tree_flatten_with_path(expected)
+    names = [jax.tree_util.keystr(p, simple=True, separator=".") for p, _ in leaves]
+    return jax.tree_util.tree_unflatten(structure, [arrays[name] for name in names])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Several fitted models that predict together: the mean of their probabilities, or of their numbers.
+
+    Attributes:
+        models: fitted on the same data.
+    """
+
+    models: tuple[FittedModel, ...]
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """The mean probability of each class, [N, C], from raw rows."""
+        x = self.models[0].inputs(rows)
+        return np.mean([model.probabilities(model.outputs(x)) for model in self.models], axis=0)
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """The class of the largest mean probability, or the mean number, of each raw row."""
+        first = self.models[0]
+        if first.task == "classification":
+            return np.asarray(first.classes)[self.predict_proba(rows).argmax(-1)]
+        x = first.inputs(rows)
+        return np.mean([model.decide(model.outputs(x)) for model in self.models], axis=0)

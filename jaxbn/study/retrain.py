@@ -1,0 +1,133 @@
+"""One trial of a finished sweep, trained again alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxbn.data import Dataset, Split, fingerprint, load_data, prepare, split_rows
+from jaxbn.data.reading import Reading
+from jaxbn.engine.data import host_data, problem_of
+from jaxbn.engine.plan import plan_tiles
+from jaxbn.engine.run import Event, machine, run
+from jaxbn.errors import UserError
+from jaxbn.search import HYPERPARAMETERS, Config, from_values
+from jaxbn.study.fitted import FittedModel
+from jaxbn.study.results import Results
+from jaxbn.study.score import choose_metrics, scores
+from jaxbn.study.setup import covering
+from jaxbn.study.weights import member
+
+
+def retrain(
+    results: Results,
+    trial: int | None = None,
+    *,
+    data: Any = None,
+    refit: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> tuple[FittedModel, dict[str, dict[str, float]]]:
+    """Train the configuration of a trial again, by itself.
+
+    Args:
+        results: of the sweep that it is from.
+        trial: its number; None is the best.
+        data: the data of the sweep, where they cannot be read from where the sweep read them.
+        refit: train on the training and validation rows together, with preprocessing fitted on both, for a model that
+            will be used. Otherwise the run is the trial's own run again.
+        on_event: called as it trains.
+
+    Returns:
+        The fitted model; and its scores on "test", and on "validation" unless it was trained on those rows, by metric.
+
+    Raises:
+        UserError: no such trial; the data cannot be read again or are not the same; or training diverged.
+    """
+    request = results.request
+    config = config_of(results, results.best.trial if trial is None else trial)
+    dataset = _dataset(results, data)
+    split, _ = split_rows(
+        dataset,
+        seed=request.seed,
+        valid_fraction=request.valid_fraction,
+        test_fraction=request.test_fraction,
+    )
+    if refit:
+        split = Split(np.sort(np.concatenate([split.train, split.valid])), split.valid, split.test)
+    prepared = prepare(dataset, split, class_weight=request.class_weight)
+    metrics, _ = choose_metrics(results.summary.metric, dataset.task)
+    plan = plan_tiles(
+        [config],
+        covering([config]),
+        problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics)),
+        num_rows=len(split.train),
+        num_epochs=request.num_epochs,
+        rates=machine(),
+    )
+    (tile,) = run(plan, host_data(prepared, plan.problem), seed=request.seed, on_event=on_event)
+    if tile.diverged[0]:
+        raise UserError(
+            f"trial {trial} diverged in epoch {tile.epochs[0]} when trained again: choose another trial"
+        )
+    model = FittedModel(
+        config=config,
+        variables=member(tile.variables, tile.tile.hyperparams, 0),
+        reading=dataset.reading,
+        preprocessor=prepared.preprocessor,
+        task=dataset.task,
+        classes=dataset.classes,
+        target_name=dataset.target_name,
+        target_scale=prepared.target_scale,
+        num_outputs=prepared.num_outputs,
+    )
+    judged = {"test": prepared.test} if refit else {"validation": prepared.valid, "test": prepared.test}
+    return model, {
+        name: scores(model.outputs(rows.x), rows, metrics, prepared.target_scale) for name, rows in judged.items()
+    }
+
+
+def config_of(results: Results, trial: int) -> Config:
+    """The configuration of a trial, from its row.
+
+    Raises:
+        UserError: no such trial.
+    """
+    if not 0 <= trial < results.summary.num_trials:
+        raise UserError(f"there is no trial {trial}: choose from 0 to {results.summary.num_trials - 1}")
+    row = results.trials.row(trial, named=True)
+    # What the configuration does not use is null in its row, and its default does as well as any other value.
+    values = {name: row[name] for name in HYPERPARAMETERS if row[name] is not None}
+    units = values.get("hidden_units")
+    if isinstance(units, str):
+        values["hidden_units"] = tuple(int(n) for n in units.split("-")) if "-" in units else int(units)
+    values.setdefault("weight_decay", 0.0)
+    return from_values(**values)
+
+
+def _dataset(results: Results, data: Any) -> Dataset:
+    request = results.request
+    if data is None and request.source is None:
+        raise UserError("the sweep was given arrays, which its run does not hold: give the data again")
+    if isinstance(data, Dataset):
+        dataset = data
+    else:
+        source = request.source if data is None else data
+        if isinstance(source, str) and "/" in source and not Path(source).exists():
+            raise UserError(f"the data of the sweep, {source!r}, is not there any more: give the data again")
+        reading = Reading.from_json(request.reading)
+        dataset = load_data(
+            source,
+            target=reading.target,
+            task=request.task,  # type: ignore[arg-type]
+            drop=reading.dropped,
+            group=reading.group,
+            header=reading.header,
+            test=request.test_source,
+        )
+    if fingerprint(dataset) != request.fingerprint:
+        raise UserError(
+            f"the data in {dataset.source or dataset.name!r} are not those of the sweep: "
+            "give the data as they were, or sweep again"
+        )
+    return dataset

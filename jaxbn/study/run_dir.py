@@ -1,0 +1,102 @@
+"""The run directory: what a sweep leaves on the disk.
+
+    NAME/
+      run.json          what was asked for, where it ran, the plan, the figures
+      trials.parquet    a row per trial
+      curves.parquet    a row per trial and epoch
+      best/             model.safetensors and model.json: everything prediction needs
+"""
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxbn.errors import UserError
+from jaxbn.study.files import read_json, write_json
+from jaxbn.study.fitted import FittedModel
+from jaxbn.study.results import Request, Results, Summary
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMAT, VERSION = "jaxbn-run", 1
+
+
+def check_free(folder: str | Path, *, overwrite: bool) -> None:
+    """Refuse a folder that a run cannot be written to, before any work is done.
+
+    Raises:
+        UserError: it exists and may not be replaced, or its parent cannot be made.
+    """
+    folder = Path(folder)
+    if folder.exists() or folder.is_symlink():
+        if not overwrite:
+            raise UserError(f"{str(folder)!r} exists already: choose another name, or ask to overwrite it")
+        if not (folder / "run.json").is_file():
+            raise UserError(f"{str(folder)!r} holds no run, so it is not overwritten: choose another name")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # The same thing that the end of the sweep will do, so that it cannot fail only then.
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)).rmdir()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {str(folder.parent)!r}: {error.strerror or error}; choose another place"
+        ) from error
+
+
+def save(results: Results, folder: str | Path, *, overwrite: bool = False) -> None:
+    """Write a run directory, whole or not at all.
+
+    Raises:
+        UserError: the folder exists, or cannot be written.
+    """
+    folder = Path(folder)
+    check_free(folder, overwrite=overwrite)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        results.trials.write_parquet(partial / "trials.parquet")
+        results.curves.write_parquet(partial / "curves.parquet")
+        results.best_model.save(partial / "best")
+        record = {
+            "format": FORMAT,
+            "version": VERSION,
+            "request": dataclasses.asdict(results.request),
+            **results.summary.to_json(),
+        }
+        write_json(partial / "run.json", record)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise UserError(f"cannot write the run to {str(folder)!r}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load(folder: str | Path) -> Results:
+    """Read a run directory.
+
+    Raises:
+        UserError: it is not there, not whole, or of another version.
+    """
+    folder = Path(folder)
+    record = read_json(folder / "run.json", format=FORMAT, version=VERSION)
+    try:
+        request = Request(**record.pop("request"))
+        summary = Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
+    trials, curves = _read(folder / "trials.parquet"), _read(folder / "curves.parquet")
+    return Results(request, trials, curves, summary, (FittedModel.load(folder / "best"),))
+
+
+def _read(path: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{path} cannot be read ({error}): run the sweep again") from error

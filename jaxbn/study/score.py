@@ -1,0 +1,86 @@
+"""Which metric ranks, how good predictions are, and how sure one can be of it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbn.data.prepare import Rows, TargetScale
+from jaxbn.engine.programs import METRICS
+from jaxbn.errors import UserError, unknown
+from jaxbn.nn.metrics import Metric
+
+DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2"}
+NUM_RESAMPLES = 200
+
+
+def choose_metrics(metric: str | None, task: str) -> tuple[tuple[Metric, ...], int]:
+    """The metrics that a sweep records, and the place of the one that ranks.
+
+    Always the loss and the task's default metric; and the one that was asked for.
+
+    Raises:
+        UserError: the task has no such metric.
+    """
+    table = {m.name: m for m in METRICS[task]}
+    wanted = metric or DEFAULT_METRIC[task]
+    if wanted not in table:
+        other = next(name for name in METRICS if name != task)
+        if wanted in {m.name for m in METRICS[other]}:
+            raise UserError(
+                f"metric {wanted!r} is for {other} and the task is {task}: choose from {', '.join(table)}"
+            )
+        raise unknown("metric", wanted, table)
+    names = list(dict.fromkeys(("loss", DEFAULT_METRIC[task], wanted)))
+    return tuple(table[name] for name in names), names.index(wanted)
+
+
+def scores(
+    outputs: np.ndarray, rows: Rows, metrics: tuple[Metric, ...], target_scale: TargetScale | None
+) -> dict[str, float]:
+    """Each metric of a network's outputs [N, C] on rows, by name; regression metrics in the units of the data."""
+    where = jnp.ones(len(outputs), bool)
+    return {
+        metric.name: float(metric.score(*_scaled(metric, outputs, rows.y, target_scale), where))
+        for metric in metrics
+    }
+
+
+def standard_error(outputs: np.ndarray, rows: Rows, metric: Metric, target_scale: TargetScale | None) -> float:
+    """How far a score would scatter with other rows of the same kind: by the bootstrap (Efron 1979).
+
+    Args:
+        outputs: of a network, [N, C].
+        rows: the split that it is judged by.
+        metric: the score.
+        target_scale: of a regression.
+
+    Returns:
+        The standard deviation of the score over resamples of the rows.
+    """
+    draws = np.random.default_rng(0).integers(0, len(outputs), (NUM_RESAMPLES, len(outputs)))
+    given, y = _scaled(metric, outputs, rows.y, target_scale)
+    where = jnp.ones(len(outputs), bool)
+    resampled = jax.jit(jax.vmap(lambda draw: metric.score(given[draw], y[draw], where)))(draws)
+    return float(np.std(resampled))
+
+
+def _scaled(
+    metric: Metric, outputs: np.ndarray, y: np.ndarray, target_scale: TargetScale | None
+) -> tuple[Any, Any]:
+    if target_scale is None or metric.name == "loss":
+        return jnp.asarray(outputs), jnp.asarray(y)
+    scale = np.asarray(target_scale.scale, outputs.dtype)[None]
+    return jnp.asarray(outputs * scale), jnp.asarray(y * scale)
+
+
+def constant_outputs(rows: Rows, train: Rows, num_outputs: int) -> np.ndarray:
+    """Outputs of the simplest baseline, [N, C]: the class frequencies, or the mean, of the training rows."""
+    if np.issubdtype(train.y.dtype, np.integer):
+        frequency = np.bincount(train.y, minlength=num_outputs) / len(train.y)
+        # A class that training lacks gets the probability of one row in a million instead of a loss of infinity.
+        one = np.log(np.maximum(frequency, 1e-6))
+    else:
+        one = train.y.mean(0)
+    return np.tile(one.astype(np.float32), (len(rows.x), 1))
