@@ -1,8 +1,12 @@
 """What training costs: operations, bytes, seconds. Estimates, for the planner and for the plan it prints."""
 
 import dataclasses
+import itertools
 
 from jaxbn.nn.types import Spec
+
+OPTIMIZER_SLOTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "momentum_ewa": 1, "rmsprop": 1, "adam": 2}
+"""Arrays the size of the parameters that each optimizer keeps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,19 +14,23 @@ class Rates:
     """How fast a machine is. Absolute numbers are rough; the planner needs their ratios.
 
     Attributes:
-        flops: operations of matrix products per second, of all workers together.
-        elements: elements per second that pass through everything else (normalisation, activation, optimizer).
-        step: seconds that a step costs beside its arithmetic, whatever its size.
-        compile: seconds to trace and compile a program.
+        flops: operations of matrix products per second, of one worker.
+        activation: seconds per row and unit, for all that happens to an activation beside products.
+        parameter: seconds per parameter and update.
+        step: seconds that a step costs beside all that, whatever its size.
+        compile: seconds to trace and compile an epoch program, with all workers at it.
+        compile_small: the same of a program that draws weights and one that evaluates, together.
         workers: tiles that train at the same time.
         cache: bytes of state that a tile should not exceed.
         largest_tile: members of a tile at the most.
     """
 
     flops: float
-    elements: float
+    activation: float
+    parameter: float
     step: float
     compile: float
+    compile_small: float
     workers: int
     cache: int
     largest_tile: int
@@ -31,48 +39,51 @@ class Rates:
 def rates(platform: str, workers: int) -> Rates:
     """Rates of a kind of machine: "cpu", or an accelerator.
 
-    The CPU's are from 2 cores with AVX-512 and 1 MiB of level-2 cache each (docs/performance.md).
+    The CPU's were fitted to measured steps on cores with AVX-512 and 1 MiB of level-2 cache (docs/performance.md); the
+    accelerator's are orders of magnitude.
     """
     if platform == "cpu":
-        return Rates(45e9 * workers, 0.5e9 * workers, 5e-5, 0.9, workers, 768 << 10, 64)
-    return Rates(5e12 * workers, 1e11 * workers, 4e-4, 3.0, workers, 256 << 20, 4096)
+        return Rates(75e9, 2.2e-9, 0.6e-9, 3.5e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 768 << 10, 64)
+    return Rates(5e12, 2e-11, 5e-12, 4e-4, 3.0, 1.5, workers, 256 << 20, 4096)
 
 
-def _layers(spec: Spec, num_inputs: int, num_outputs: int) -> list[tuple[int, int]]:
-    sizes = (num_inputs, *spec.widths, num_outputs)
-    return list(zip(sizes, sizes[1:], strict=False))
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Inputs and outputs of the networks."""
+
+    num_inputs: int
+    num_outputs: int
 
 
-def num_params(spec: Spec, num_inputs: int, num_outputs: int) -> int:
+def _kernels(spec: Spec, sizes: Sizes) -> int:
+    return sum(a * b for a, b in itertools.pairwise((sizes.num_inputs, *spec.widths, sizes.num_outputs)))
+
+
+def num_params(spec: Spec, sizes: Sizes) -> int:
     """Weights of a padded network."""
-    kernels = sum(a * b for a, b in _layers(spec, num_inputs, num_outputs))
-    return kernels + num_outputs + sum(spec.widths) * (2 if spec.normalization == "batch" else 1)
+    per_unit = 2 if spec.normalization == "batch" else 1
+    return _kernels(spec, sizes) + sizes.num_outputs + per_unit * sum(spec.widths)
 
 
-def bytes_per_member(spec: Spec, num_inputs: int, num_outputs: int) -> int:
-    """Bytes of float32 state of a member: weights, two moments of the optimizer, running statistics.
+def bytes_per_member(spec: Spec, sizes: Sizes) -> int:
+    """Bytes of float32 state of a member: weights, what optimizers keep, running statistics.
 
-    Optimizers that keep less are counted alike, so that one tile size, and one `init` program, serves all of them.
+    Optimizers that keep less than Adam are counted like it, so that one tile size, and so one program that draws
+    weights and one that evaluates, serves all of them.
     """
     statistics = 2 * sum(spec.widths) if spec.normalization == "batch" else 0
-    return 4 * (3 * num_params(spec, num_inputs, num_outputs) + statistics)
+    slots = max(sum(OPTIMIZER_SLOTS[kind] for kind in spec.optimizers), OPTIMIZER_SLOTS["adam"])
+    return 4 * ((1 + slots) * num_params(spec, sizes) + statistics)
 
 
-def flops_per_row(spec: Spec, num_inputs: int, num_outputs: int) -> int:
+def flops_per_row(spec: Spec, sizes: Sizes) -> int:
     """Operations of the matrix products of a training step, per row: two forward, four backward per weight."""
-    return 6 * sum(a * b for a, b in _layers(spec, num_inputs, num_outputs))
+    return 6 * _kernels(spec, sizes)
 
 
-def member_step_seconds(spec: Spec, batch_size: int, num_inputs: int, num_outputs: int, rates: Rates) -> float:
+def member_step_seconds(spec: Spec, batch_size: int, sizes: Sizes, rates: Rates) -> float:
     """Seconds of one worker that a step of one member adds to a tile."""
-    products = batch_size * flops_per_row(spec, num_inputs, num_outputs) / rates.flops
-    elementwise = batch_size * (sum(spec.widths) + num_outputs) + num_params(spec, num_inputs, num_outputs)
-    return rates.workers * (products + elementwise / rates.elements)
-
-
-def tile_step_seconds(
-    spec: Spec, batch_size: int, tile_size: int, num_inputs: int, num_outputs: int, rates: Rates
-) -> float:
-    """Seconds of one worker that a step of a tile takes."""
-    member = member_step_seconds(spec, batch_size, num_inputs, num_outputs, rates)
-    return rates.step + tile_size * member
+    units = sizes.num_inputs + sum(spec.widths) + sizes.num_outputs
+    per_row = flops_per_row(spec, sizes) / rates.flops + units * rates.activation
+    # Merged optimizers all pass over the parameters.
+    return batch_size * per_row + num_params(spec, sizes) * rates.parameter * (1 + len(spec.optimizers)) / 2

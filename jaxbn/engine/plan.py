@@ -5,6 +5,8 @@ happened to be sampled: the planner looks at a fixed set of probe configurations
 """
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,7 +17,7 @@ import numpy as np
 from jaxbn.engine import cost
 from jaxbn.engine.programs import Problem, Program, of_evaluate, of_init
 from jaxbn.nn.types import Hyperparams, Spec
-from jaxbn.search import LADDER, Config, Padding, Space, pad, split
+from jaxbn.search import LADDER, Band, Config, Padding, Space, pad, split
 from jaxbn.search.propose import random
 
 NUM_PROBES = 512
@@ -45,7 +47,7 @@ class Plan:
         problem: sizes of the data.
         num_rows: training rows.
         num_epochs: epochs that each trial trains.
-        padding: ladders of widths and batch sizes.
+        padding: what unlike configurations share.
         programs: the epoch programs, longest first.
         tiles: in the order in which they start.
         rates: what the estimate assumes of the machine.
@@ -70,17 +72,18 @@ class Plan:
         return self.num_epochs * sum(self._epoch_seconds(tile) for tile in tiles) / self.rates.workers
 
     def _epoch_seconds(self, tile: Tile) -> float:
-        program, sizes = tile.program, (self.problem.num_inputs, self.problem.num_outputs)
-        steps = math.ceil(self.num_rows / tile.hyperparams.batch_size[0])
-        return steps * cost.tile_step_seconds(
-            program.spec, program.spec.batch_size, program.tile_size, *sizes, self.rates
-        )
+        spec, size = tile.program.spec, tile.program.tile_size
+        member = cost.member_step_seconds(spec, spec.batch_size, sizes_of(self.problem), self.rates)
+        return self._steps(tile) * (self.rates.step + size * member)
+
+    def _steps(self, tile: Tile) -> int:
+        return math.ceil(self.num_rows / tile.hyperparams.batch_size[0])
 
     @property
     def compile_seconds(self) -> float:
         """Estimated seconds to compile everything, the small programs too."""
-        small = {of_init(p) for p in self.programs} | {of_evaluate(p) for p in self.programs}
-        return self.rates.compile * (len(self.programs) + 0.5 * len(small))
+        small = {of_evaluate(program) for program in self.programs}
+        return self.rates.compile * len(self.programs) + self.rates.compile_small * len(small)
 
     @property
     def total_train_seconds(self) -> float:
@@ -90,40 +93,32 @@ class Plan:
     @property
     def flops(self) -> float:
         """Operations of matrix products, padding included."""
-        total = 0.0
-        for tile in self.tiles:
-            steps = math.ceil(self.num_rows / tile.hyperparams.batch_size[0])
-            rows = steps * tile.program.spec.batch_size * tile.program.tile_size
-            total += rows * cost.flops_per_row(
-                tile.program.spec, self.problem.num_inputs, self.problem.num_outputs
-            )
-        return total * self.num_epochs
+        return self.num_epochs * sum(
+            self._steps(tile)
+            * tile.program.spec.batch_size
+            * tile.program.tile_size
+            * cost.flops_per_row(tile.program.spec, sizes_of(self.problem))
+            for tile in self.tiles
+        )
 
     @property
     def useful_flops(self) -> float:
         """Operations that the configurations need without padding."""
-        total = 0.0
-        for tile in self.tiles:
-            for member in range(len(tile.trials)):
-                widths = tuple(int(width) for width in tile.hyperparams.hidden_units[member])
-                exact = dataclasses.replace(tile.program.spec, widths=widths)
-                total += self.num_rows * cost.flops_per_row(
-                    exact, self.problem.num_inputs, self.problem.num_outputs
-                )
-        return total * self.num_epochs
+        exact = (
+            dataclasses.replace(tile.program.spec, widths=tuple(tile.hyperparams.hidden_units[member].tolist()))
+            for tile in self.tiles
+            for member in range(len(tile.trials))
+        )
+        per_row = sum(cost.flops_per_row(spec, sizes_of(self.problem)) for spec in exact)
+        return self.num_epochs * self.num_rows * per_row
 
     @property
     def bytes(self) -> int:
         """Bytes of device memory: the data, and the state of the tiles that train at once, doubled while they step."""
         problem = self.problem
         data = 4 * (problem.train_rows + problem.valid_rows) * (problem.num_inputs + 2)
-        largest = sorted(
-            (
-                p.tile_size * cost.bytes_per_member(p.spec, problem.num_inputs, problem.num_outputs)
-                for p in self.programs
-            ),
-            reverse=True,
-        )
+        tiles = (p.tile_size * cost.bytes_per_member(p.spec, sizes_of(problem)) for p in self.programs)
+        largest = sorted(tiles, reverse=True)
         return data + 2 * sum(largest[: self.rates.workers])
 
     def __str__(self) -> str:
@@ -161,6 +156,11 @@ class Plan:
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:
         del cycle
         printer.text(str(self))  # type: ignore[attr-defined]
+
+
+def sizes_of(problem: Problem) -> cost.Sizes:
+    """Inputs and outputs of a problem's networks."""
+    return cost.Sizes(problem.num_inputs, problem.num_outputs)
 
 
 def plan_tiles(
@@ -204,13 +204,15 @@ def plan_tiles(
         spec, hyperparams = split(config, num_epochs=num_epochs, padding=padding)
         members.setdefault((spec, config.batch_size), []).append((number, hyperparams))
 
-    largest: dict[Spec, float] = {}
-    for (spec, _), count in expected.items():
-        largest[spec] = max(largest.get(spec, 0.0), count)
+    groups: dict[Program, list[tuple[Spec, int, float]]] = defaultdict(list)
+    for (spec, batch_size), count in expected.items():
+        groups[of_evaluate(Program("epoch", spec, 0, problem))].append((spec, batch_size, count))
     tiles = []
     for (spec, _), group in members.items():
-        # A specification that no probe has is rare: about one configuration of it is to be expected.
-        size = tile_size or choose_tile_size(spec, largest.get(spec, 1.0), problem, rates)
+        shape = of_evaluate(Program("epoch", spec, 0, problem))
+        # A shape that no probe has is rare: one configuration of it is to be expected.
+        alike = groups.get(shape, [(spec, spec.batch_size, 1.0)])
+        size = tile_size or choose_tile_size(alike, problem, num_rows=num_rows, rates=rates)
         program = Program("epoch", spec, size, problem)
         for start in range(0, len(group), size):
             tiles.append(_tile(program, group[start : start + size]))
@@ -229,26 +231,36 @@ def _tile(program: Program, group: list[tuple[int, Hyperparams]]) -> Tile:
     return Tile(program, trials, jax.tree.map(lambda *leaves: np.stack(leaves), *filled))
 
 
-def choose_tile_size(spec: Spec, expected: float, problem: Problem, rates: cost.Rates) -> int:
-    """How many members a tile should have.
+def choose_tile_size(
+    groups: Sequence[tuple[Spec, int, float]], problem: Problem, *, num_rows: int, rates: cost.Rates
+) -> int:
+    """How many members the tiles of networks of one shape should have.
 
-    A step of T members takes a + T m seconds, and the last tile of a group is half empty on average, so a group of n
-    costs (n / T + 1/2) (a + T m): least at T = sqrt(2 n a / m). A tile must also fit the cache.
+    A step of T members takes a + T m seconds, and the last tile of a group is half empty on average. A group of n
+    members that take s steps an epoch costs s (n / T + 1/2) (a + T m), and the sum over groups is least at
+    T = sqrt(2 a sum(s n) / sum(s m)). A tile must also fit the cache, and need not hold more than there are.
 
     Args:
-        spec: padded sizes.
-        expected: how many members of one batch size are to be expected.
+        groups: specification, batch size, and expected number of members.
         problem: sizes of the data.
+        num_rows: training rows.
         rates: of the machine.
 
     Returns:
         T, at least 1.
     """
-    sizes = (problem.num_inputs, problem.num_outputs)
-    fits = min(max(rates.cache // cost.bytes_per_member(spec, *sizes), 2), rates.largest_tile)
-    member = cost.member_step_seconds(spec, spec.batch_size, *sizes, rates)
-    best = math.sqrt(2 * expected * rates.step / member)
-    return max(1, min(round(best), fits, math.ceil(expected)))
+    sizes = sizes_of(problem)
+    fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _, _ in groups)
+    steps = [math.ceil(num_rows / batch_size) for _, batch_size, _ in groups]
+    members = sum(s * count for s, (_, _, count) in zip(steps, groups, strict=True))
+    seconds = sum(
+        s * cost.member_step_seconds(spec, spec.batch_size, sizes, rates)
+        for s, (spec, _, _) in zip(steps, groups, strict=True)
+    )
+    best = math.sqrt(2 * rates.step * members / seconds)
+    most = math.ceil(max(count for _, _, count in groups))
+    # One member alone leaves the products of a tile too small: measured 15 % and more per member.
+    return min(max(round(best), 2), fits, most, rates.largest_tile)
 
 
 def choose_padding(
@@ -260,7 +272,7 @@ def choose_padding(
     num_epochs: int,
     rates: cost.Rates,
 ) -> Padding:
-    """Which sizes share a padded program: the choice with the least estimated seconds of compiling and training.
+    """What shares a program: the choice with the least estimated seconds of compiling and training.
 
     Args:
         probes: configurations that stand for the space.
@@ -271,69 +283,101 @@ def choose_padding(
         rates: of the machine.
 
     Returns:
-        Ladders of widths and of batch sizes.
+        Bands of widths and batch sizes for each depth, and the optimizers that are merged.
     """
-    sizes = (problem.num_inputs, problem.num_outputs)
-
-    def seconds(probe: Config, widths: tuple[int, ...], batch_size: int) -> float:
-        spec = dataclasses.replace(split(probe)[0], widths=widths)
-        steps = num_epochs * math.ceil(num_rows / min(probe.batch_size, num_rows))
-        return share * steps * cost.member_step_seconds(spec, batch_size, *sizes, rates) / rates.workers
-
-    def shapes(probes: Sequence[Config]) -> int:
-        """Programs that the probes need beside differences in width and batch size."""
-        specs = {split(probe)[0] for probe in probes}
-        return len({dataclasses.replace(s, widths=(len(s.widths),), batch_size=0) for s in specs})
-
-    hidden = [probe for probe in probes if probe.widths]
-    widths: tuple[int, ...] = ()
-    batch_sizes: tuple[int, ...] = ()
-    for _ in range(2):  # Each choice depends on the other; the second round starts from both.
-        if hidden:
-            per_band = rates.compile * shapes(hidden) * max(len(batch_sizes), 1)
-            widths = best_bands(
-                [max(probe.widths) for probe in hidden],
-                lambda i, rung, ladder=batch_sizes: seconds(
-                    hidden[i], (rung,) * len(hidden[i].widths), pad(hidden[i].batch_size, ladder)
-                ),
-                per_band,
+    kinds = tuple(sorted({kind for probe in probes for kind in split(probe)[0].optimizers}))
+    choices = []
+    for optimizers in sorted({(), kinds if len(kinds) > 1 else ()}):
+        cores = [split(probe, padding=Padding(optimizers=optimizers))[0] for probe in probes]
+        total, bands = 0.0, []
+        for depth in sorted({probe.num_layers for probe in probes}):
+            alike = [(p, core) for p, core in zip(probes, cores, strict=True) if p.num_layers == depth]
+            seconds, of_depth = choose_bands(
+                *zip(*alike, strict=True), problem, share, num_rows=num_rows, num_epochs=num_epochs, rates=rates
             )
-        per_band = rates.compile * shapes(probes) * max(len(widths), 1)
-        batch_sizes = best_bands(
-            [min(probe.batch_size, num_rows) for probe in probes],
-            lambda i, rung, ladder=widths: seconds(
-                probes[i], tuple(pad(width, ladder) for width in probes[i].widths), rung
-            ),
-            per_band,
-        )
-    return Padding(widths, batch_sizes)
+            total += seconds
+            bands += of_depth
+        choices.append((total, Padding(tuple(bands), optimizers)))
+    return min(choices, key=lambda choice: choice[0])[1]
 
 
-def best_bands(
-    values: Sequence[int], seconds: Callable[[int, int], float], per_band: float
-) -> tuple[int, ...]:
-    """The rungs of the ladder that hold all values at the least cost.
+def choose_bands(
+    probes: Sequence[Config],
+    cores: Sequence[Spec],
+    problem: Problem,
+    share: float,
+    *,
+    num_rows: int,
+    num_epochs: int,
+    rates: cost.Rates,
+) -> tuple[float, list[Band]]:
+    """The best widths for networks of one depth, and for each the best batch sizes.
 
     Args:
-        values: a size for each probe.
-        seconds: `(probe, rung) -> seconds` that the probe costs when it is padded to the rung.
-        per_band: seconds that a rung costs by itself.
+        probes: configurations of one depth.
+        cores: their specifications without padding.
+        problem: sizes of the data.
+        share: configurations to be trained per probe.
+        num_rows: training rows.
+        num_epochs: epochs of each trial.
+        rates: of the machine.
 
     Returns:
-        The rungs in use, ascending. The choice is exact: every way to cut the ladder is weighed.
+        Estimated seconds of compiling and training, and the bands. The choice is exact: every way to cut the ladder of
+        widths, and within each band that of batch sizes, is weighed.
+    """
+    depth = probes[0].num_layers
+    batch_of = [min(probe.batch_size, num_rows) for probe in probes]
+    widths = sorted({pad(max(probe.widths, default=0), LADDER) if depth else 0 for probe in probes})
+    batches = sorted({pad(batch, LADDER) for batch in batch_of})
+    # Seconds of training the probes in a cell of the two ladders, if they are padded to a given width and batch size.
+    cells = np.zeros((len(widths), len(batches), len(widths), len(batches)))
+    for probe, core, batch in zip(probes, cores, batch_of, strict=True):
+        w = widths.index(pad(max(probe.widths), LADDER)) if depth else 0
+        b = batches.index(pad(batch, LADDER))
+        steps = share * num_epochs * math.ceil(num_rows / batch) / rates.workers
+        for i, j in itertools.product(range(w, len(widths)), range(b, len(batches))):
+            spec = dataclasses.replace(core, widths=(widths[i],) * depth)
+            cells[w, b, i, j] += steps * cost.member_step_seconds(spec, batches[j], sizes_of(problem), rates)
+
+    shapes = {dataclasses.replace(core, widths=(), batch_size=0) for core in cores}
+    compile_epoch = rates.compile * len(shapes)
+    compile_small = rates.compile_small * len({(spec.activation, spec.normalization) for spec in shapes})
+
+    @functools.cache
+    def of_width(first: int, last: int) -> tuple[float, tuple[int, ...]]:
+        """The best batch sizes for the widths from first to last, all padded to the last."""
+        held = cells[first : last + 1, :, last].sum(0)
+        return best_cuts(len(batches), lambda low, top: compile_epoch + held[low : top + 1, top].sum())
+
+    total, tops = best_cuts(len(widths), lambda low, top: compile_small + of_width(low, top)[0])
+    bands, first = [], 0
+    for top in tops:
+        bands.append(Band(depth, widths[top], tuple(batches[b] for b in of_width(first, top)[1])))
+        first = top + 1
+    return total, bands
+
+
+def best_cuts(count: int, seconds: Callable[[int, int], float]) -> tuple[float, tuple[int, ...]]:
+    """Cut a row of cells into bands at the least cost.
+
+    Args:
+        count: how many cells.
+        seconds: `(first, last) -> cost` of a band that holds the cells from first to last.
+
+    Returns:
+        The cost, and the last cell of each band.
 
     Example:
-        >>> best_bands([16, 17, 256], lambda probe, rung: rung / 100, per_band=1.0)
-        (24, 256)
+        >>> best_cuts(3, lambda first, last: 1.0 + (last - first) ** 2)
+        (3.0, (0, 1, 2))
+        >>> best_cuts(3, lambda first, last: 3.0 + (last - first))
+        (5.0, (2,))
     """
-    ladder = sorted({pad(value, LADDER) for value in values})
-    held = [[i for i, value in enumerate(values) if pad(value, LADDER) == rung] for rung in ladder]
     best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for top, rung in enumerate(ladder):
-        choices = []
-        cost_of_band = per_band
-        for bottom in range(top, -1, -1):
-            cost_of_band += sum(seconds(i, rung) for i in held[bottom])
-            choices.append((best[bottom][0] + cost_of_band, (*best[bottom][1], rung)))
+    for last in range(count):
+        choices = (
+            (best[first][0] + float(seconds(first, last)), (*best[first][1], last)) for first in range(last + 1)
+        )
         best.append(min(choices))
-    return best[-1][1]
+    return best[-1]

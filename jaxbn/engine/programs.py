@@ -164,7 +164,7 @@ def evaluate(
             scale = target_scale if problem.task == "regression" and name != "loss" else None
             given = (outputs, rows.y) if scale is None else (outputs * scale[None], rows.y * scale[None])
             scores.append(table[name].score(*given, where).astype(outputs.dtype))
-        finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]).all()
+        finite = jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(variables)])).all()
         return Report(jnp.stack(scores), finite)
 
     with jax.default_matmul_precision("highest"):

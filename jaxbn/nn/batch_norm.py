@@ -209,6 +209,9 @@ def _normalize_batch_backward(saved, cotangents):
     inverse = 1 / jnp.sqrt(batch.var + epsilon)
     x_hat = (x - jnp.expand_dims(batch.mean, rows)) * jnp.expand_dims(inverse, rows)
     dz = cotangents[0].astype(x_hat.dtype)
+    if where is not None:
+        # Rows left out take no part, whatever they hold: NaN times a gradient of 0 is NaN.
+        x_hat, dz = (jnp.where(where[..., None], rows_of, 0) for rows_of in (x_hat, dz))
     d_beta, d_gamma = dz.sum(rows), (dz * x_hat).sum(rows)
     count = jnp.maximum(batch.count, 1)
     through_moments = jnp.expand_dims(d_beta / count, rows) + x_hat * jnp.expand_dims(d_gamma / count, rows)

@@ -6,6 +6,7 @@ a traced hyperparameter, and the others are exactly zero in values, params and g
 """
 
 import functools
+import itertools
 
 import chex
 import flax.struct
@@ -70,29 +71,23 @@ def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, 
     # He et al. 2015 for relu and gelu, which halve the second moment; LeCun et al. 1998 for the others.
     gain = 2.0 if spec.activation in ("relu", "gelu") else 1.0
     normalized = spec.normalization == "batch"
+    sizes = (num_inputs, *spec.widths, num_outputs)
+    draws = dense.draws(key, list(itertools.pairwise(sizes)))
     layers, stats = [], []
-    fan_in, used_in = num_inputs, jnp.asarray(num_inputs)
+    used_in = jnp.asarray(num_inputs)
     for index, width in enumerate(spec.widths):
-        used = width if hyperparams.hidden_units is None else hyperparams.hidden_units[index]
+        used = jnp.asarray(width if hyperparams.hidden_units is None else hyperparams.hidden_units[index])
         std = hyperparams.init_scale * jnp.sqrt(gain / used_in)
-        layer = dense.init(
-            jax.random.fold_in(key, index), (fan_in, width), std=std, used=(used_in, used), bias=not normalized
-        )
+        layer = dense.init(draws[index], std=std, used=(used_in, used), bias=not normalized)
         norm = None
         if normalized:
             norm, state = batch_norm.init(width, layer.kernel.dtype)
             norm = norm.replace(gamma=jnp.where(jnp.arange(width) < used, norm.gamma, 0))
             stats.append(state)
         layers.append(HiddenLayer(layer, norm))
-        fan_in, used_in = width, jnp.asarray(used)
+        used_in = used
     std = hyperparams.init_scale * jnp.sqrt(1.0 / used_in)
-    output = dense.init(
-        jax.random.fold_in(key, len(spec.widths)),
-        (fan_in, num_outputs),
-        std=std,
-        used=(used_in, num_outputs),
-        bias=True,
-    )
+    output = dense.init(draws[-1], std=std, used=(used_in, num_outputs), bias=True)
     return Variables(MLPParams(tuple(layers), output), tuple(stats))
 
 

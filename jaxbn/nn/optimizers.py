@@ -5,13 +5,18 @@ scalars inside the training step: it costs nothing, `opt_state` holds no hyperpa
 its own.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxbn.nn.types import OPTIMIZERS, Hyperparams, PyTree, Spec
+from jaxbn.nn.types import DECAY_KINDS, OPTIMIZERS, Hyperparams, PyTree, Spec
+
+
+NONE, INVERSE_TIME, EXPONENTIAL, STAIRCASE, INVERSE_SQRT, COSINE = range(len(DECAY_KINDS))
 
 
 def optimizer(hyperparams: Hyperparams, *, spec: Spec) -> optax.GradientTransformation:
@@ -81,10 +86,9 @@ def one_of(
 
     def update(updates: PyTree, state: tuple[PyTree, ...], params: PyTree = None):
         pairs = [tx.update(updates, s, params) for tx, s in zip(transformations, state, strict=True)]
-        chosen = jax.tree.map(
-            lambda *each: jnp.select([index == number for number in range(len(each))], each),
-            *(new for new, _ in pairs),
-        )
+        chosen = pairs[0][0]
+        for number, (new, _) in enumerate(pairs[1:], start=1):
+            chosen = jax.tree.map(functools.partial(jnp.where, index == number), new, chosen)
         return chosen, tuple(new_state for _, new_state in pairs)
 
     return optax.GradientTransformation(init, update)
@@ -124,18 +128,13 @@ def learning_rate(hyperparams: Hyperparams, step: ArrayLike, *, steps_per_epoch:
     base = jnp.asarray(h.learning_rate, float)
     step, steps_per_epoch = jnp.asarray(step), jnp.asarray(steps_per_epoch)
     epoch = step.astype(base.dtype) / steps_per_epoch.astype(base.dtype)
-    whole_epoch = (step // steps_per_epoch).astype(base.dtype)
-    rate = jnp.asarray(h.learning_rate_decay, base.dtype)
-    factors = (
-        jnp.ones_like(rate * epoch),
-        1 / (1 + rate * whole_epoch),
-        jnp.exp(-rate * epoch),
-        jnp.exp(-rate * whole_epoch),
-        jax.lax.rsqrt(1 + rate * epoch),
-        (1 + jnp.cos(jnp.pi * jnp.minimum(epoch / h.num_epochs, 1))) / 2,
-    )
+    whole_epoch = jax.lax.div(step, steps_per_epoch.astype(step.dtype)).astype(base.dtype)
     kind = jnp.asarray(h.decay_kind)
-    decay = jnp.select([kind == index for index in range(len(factors))], factors)
-    warmup_steps = jnp.asarray(h.warmup_epochs, base.dtype) * steps_per_epoch.astype(base.dtype)
-    warmup = jnp.where(warmup_steps > 0, jnp.minimum((step + 1) / jnp.maximum(warmup_steps, 1e-9), 1), 1)
-    return base * decay * warmup
+    # One exponential serves four kinds, because each operation here is compiled into every program.
+    x = h.learning_rate_decay * jnp.where((kind == INVERSE_TIME) | (kind == STAIRCASE), whole_epoch, epoch)
+    power = jnp.where(kind == INVERSE_SQRT, 0.5, 1.0) * jnp.log1p(x)
+    decay = jnp.exp(-jnp.where((kind == EXPONENTIAL) | (kind == STAIRCASE), x, power))
+    cosine = (1 + jnp.cos(jnp.pi * jnp.minimum(epoch / h.num_epochs, 1))) / 2
+    decay = jnp.where(kind == NONE, 1, jnp.where(kind == COSINE, cosine, decay))
+    warmup_steps = h.warmup_epochs * steps_per_epoch.astype(base.dtype)
+    return base * decay * jnp.where(warmup_steps > step + 1, (step + 1) / warmup_steps, 1)

@@ -172,7 +172,9 @@ class Metrics:
     @property
     def loss(self) -> Array:
         """The weighted mean; 0 where no row was counted."""
-        return jax.numpy.where(self.weight > 0, self.loss_sum / self.weight, 0.0)
+        counted = self.weight > 0
+        # Divided by a number other than 0 also where nothing is counted, or the gradient is NaN there.
+        return jax.numpy.where(counted, self.loss_sum / jax.numpy.where(counted, self.weight, 1.0), 0.0)
 
     def merge(self, other: "Metrics") -> "Metrics":
         """The metrics of both sets of rows together."""

@@ -4,12 +4,13 @@ from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, from_va
 from jaxbn.search.domains import Choice, Domain, Float, Int
 from jaxbn.search.propose import SAMPLERS, Propose, sampler
 from jaxbn.search.space import Space
-from jaxbn.search.split import LADDER, Padding, pad, split
+from jaxbn.search.split import LADDER, Band, Padding, pad, split
 
 __all__ = [
     "HYPERPARAMETERS",
     "LADDER",
     "SAMPLERS",
+    "Band",
     "Choice",
     "Config",
     "Domain",

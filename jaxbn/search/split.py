@@ -12,18 +12,47 @@ LADDER = tuple(sorted(size for power in range(24) for size in (1 << power, 3 << 
 
 
 @dataclasses.dataclass(frozen=True)
+class Band:
+    """A padded width of networks of one depth, and the padded batch sizes that it is trained with.
+
+    Attributes:
+        num_layers: hidden layers.
+        width: padded width.
+        batch_sizes: padded batch sizes, ascending; a larger batch size stays as it is.
+    """
+
+    num_layers: int
+    width: int
+    batch_sizes: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Padding:
     """What unlike configurations share: the planner's choice for a space and a budget.
 
     Attributes:
-        widths: padded widths, ascending; a larger width stays as it is, so `()` pads nothing.
-        batch_sizes: padded batch sizes, likewise.
+        bands: by depth and ascending width; what fits in none stays as it is, so `()` pads nothing.
         optimizers: optimizers that share programs, of which a traced index chooses; `()` merges none.
     """
 
-    widths: tuple[int, ...] = ()
-    batch_sizes: tuple[int, ...] = ()
+    bands: tuple[Band, ...] = ()
     optimizers: tuple[str, ...] = ()
+
+    def pad(self, widths: tuple[int, ...], batch_size: int) -> tuple[tuple[int, ...], int]:
+        """Padded widths and batch size of a configuration.
+
+        Each layer takes the narrowest width that holds it; the batch size goes with the widest layer.
+
+        Example:
+            >>> padding = Padding((Band(2, 32, (64,)), Band(2, 128, (32, 256))))
+            >>> padding.pad((100, 20), 16), padding.pad((20, 20), 16), padding.pad((20,), 16)
+            (((128, 32), 32), ((32, 32), 64), ((20,), 16))
+        """
+        bands = [band for band in self.bands if band.num_layers == len(widths)]
+        ladder = tuple(band.width for band in bands)
+        widest = next((band for band in bands if band.width >= max(widths, default=0)), None)
+        padded = tuple(pad(width, ladder) for width in widths)
+        return padded, pad(batch_size, widest.batch_sizes) if widest else batch_size
 
 
 def pad(size: int, ladder: tuple[int, ...]) -> int:
@@ -50,7 +79,7 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
 
     Example:
         >>> from jaxbn.search.config import from_values
-        >>> spec, h = split(from_values(hidden_units=50), padding=Padding(widths=(64, 128)))
+        >>> spec, h = split(from_values(hidden_units=50), padding=Padding((Band(2, 64, (64,)),)))
         >>> spec.widths, h.hidden_units.tolist()
         ((64, 64), [50, 50])
     """
@@ -58,9 +87,10 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
     dropout = config.dropout if hidden else 0.0
     kind = "adam" if config.optimizer == "adamw" else config.optimizer
     kinds = padding.optimizers if kind in padding.optimizers else (kind,)
+    widths, batch_size = padding.pad(config.widths, config.batch_size)
     spec = Spec(
-        widths=tuple(pad(width, padding.widths) for width in config.widths),
-        batch_size=pad(config.batch_size, padding.batch_sizes),
+        widths=widths,
+        batch_size=batch_size,
         optimizers=kinds,
         activation=config.activation if hidden else "identity",
         normalization=config.normalization if hidden else "none",

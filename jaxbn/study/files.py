@@ -1,8 +1,11 @@
 """Files that are there whole or not at all."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,48 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a place where a folder cannot be made, before any work is done for it. Leaves nothing behind.
+
+    Raises:
+        UserError: the nearest folder above it that exists cannot be written to.
+    """
+    above = folder.absolute().parent
+    while not above.exists():
+        above = above.parent
+    try:
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above)).rmdir()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {str(above)!r}: {error.strerror or error}; choose another place"
+        ) from error
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which appears under its name when it is whole, in the place of one that is there.
+
+    Args:
+        folder: its name.
+
+    Yields:
+        Where to write what is to be in it.
+
+    Raises:
+        OSError: it cannot be made or renamed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:

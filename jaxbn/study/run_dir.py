@@ -8,13 +8,11 @@
 """
 
 import dataclasses
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbn.errors import UserError
-from jaxbn.study.files import read_json, write_json
+from jaxbn.study.files import check_place, new_folder, read_json, write_json
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.results import Request, Results, Summary
 
@@ -28,7 +26,7 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
     """Refuse a folder that a run cannot be written to, before any work is done.
 
     Raises:
-        UserError: it exists and may not be replaced, or its parent cannot be made.
+        UserError: it exists and may not be replaced, or it cannot be made.
     """
     folder = Path(folder)
     if folder.exists() or folder.is_symlink():
@@ -36,14 +34,7 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
             raise UserError(f"{str(folder)!r} exists already: choose another name, or ask to overwrite it")
         if not (folder / "run.json").is_file():
             raise UserError(f"{str(folder)!r} holds no run, so it is not overwritten: choose another name")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # The same thing that the end of the sweep will do, so that it cannot fail only then.
-        Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)).rmdir()
-    except OSError as error:
-        raise UserError(
-            f"cannot write to {str(folder.parent)!r}: {error.strerror or error}; choose another place"
-        ) from error
+    check_place(folder)
 
 
 def save(results: Results, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -54,26 +45,20 @@ def save(results: Results, folder: str | Path, *, overwrite: bool = False) -> No
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "request": dataclasses.asdict(results.request),
+        **results.summary.to_json(),
+    }
     try:
-        partial.chmod(0o755)
-        results.trials.write_parquet(partial / "trials.parquet")
-        results.curves.write_parquet(partial / "curves.parquet")
-        results.best_model.save(partial / "best")
-        record = {
-            "format": FORMAT,
-            "version": VERSION,
-            "request": dataclasses.asdict(results.request),
-            **results.summary.to_json(),
-        }
-        write_json(partial / "run.json", record)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+        with new_folder(folder) as partial:
+            results.trials.write_parquet(partial / "trials.parquet")
+            results.curves.write_parquet(partial / "curves.parquet")
+            results.best_model.save(partial / "best")
+            write_json(partial / "run.json", record)
     except OSError as error:
         raise UserError(f"cannot write the run to {str(folder)!r}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(folder: str | Path) -> Results:

@@ -1,5 +1,6 @@
 """The sweep: propose, train, rank."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import time
@@ -106,9 +107,12 @@ def sweep(
     history = History.empty(num_epochs, setup.metrics, setup.rank_by, ((trials, keep), (linear, 1)))
     clock = Clock()
     arrays = host_data(setup.prepared, setup.plan.problem)
-    for tile in run(setup.plan, arrays, seed=seed, on_event=clock.watch(on_event)):
-        clock.training.append((tile.start, tile.start + tile.seconds))
-        history.record(tile)
+    # Closed even where an interrupt comes between two tiles: its threads would otherwise train on.
+    tiles = run(setup.plan, arrays, seed=seed, on_event=clock.watch(on_event))
+    with contextlib.closing(tiles):  # type: ignore[type-var]
+        for tile in tiles:
+            clock.training.append((tile.start, tile.start + tile.seconds))
+            history.record(tile)
 
     highest = history.highest(trials, keep)
     if not highest:

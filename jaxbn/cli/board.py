@@ -1,0 +1,173 @@
+"""The results of a sweep for reading: the ranking, what it is to be compared with, where the time went."""
+
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from jaxbn.study.results import Results, Seconds, Summary
+
+PIPE_WIDTH = 120
+"""Columns of text where stdout is no terminal."""
+FIRST_TO_GO = ("eps", "b2", "b1", "bn_epsilon", "bn_decay", "learning_rate_decay", "momentum")
+"""What a narrow table leaves out first: what is hardly ever worth tuning (section 1 of the notes)."""
+
+
+def stdout() -> Console:
+    """Where results are printed."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def number(value: Any) -> str:
+    """A value of a table of results, rounded for reading; what is near 1 keeps two digits of its distance.
+
+    Example:
+        >>> [number(value) for value in (0.00123456, 0.99987, 0.999, 64, "adam", None, 123456.0)]
+        ['0.00123', '0.99987', '0.999', '64', 'adam', '', '123456']
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    if 0.9 < value < 1:
+        return f"{value:.{1 - math.floor(math.log10(1 - value))}f}".rstrip("0")
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def score(value: float | None) -> str:
+    """A score, rounded for reading.
+
+    Example:
+        >>> score(0.98333), score(3012.5312), score(None)
+        ('0.9833', '3012.5', '')
+    """
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
+
+
+def notes(given: Sequence[str]) -> RenderableType:
+    """What was noticed, a line each."""
+    table = Table.grid(padding=(0, 1))
+    for note in given:
+        table.add_row("note:", Text(note))
+    return table
+
+
+def ranking(results: "Results", top: int, width: int) -> RenderableType:
+    """The highest-ranked trials, with the hyperparameters that the sweep searched, as many as there is room for."""
+    summary = results.summary
+    metric = summary.metric
+    shown = results.leaderboard(top)
+    searched = [
+        name
+        for name in results.request.space or ()
+        if results.trials[name].n_unique() > 1 or "value" not in (results.request.space or {})[name]
+    ]
+    hidden: list[str] = []
+    leaving = [name for name in FIRST_TO_GO if name in searched]
+    leaving += [name for name in reversed(searched) if name not in leaving]
+    while True:
+        columns = [name for name in searched if name not in hidden]
+        table = _ranking(shown.to_dicts(), metric, columns)
+        if Measurement.get(Console(width=1000), Console(width=1000).options, table).maximum <= width or not leaving:
+            break
+        hidden.append(leaving.pop(0))
+    count = f"{len(shown)} of {summary.num_trials:,} trials" if len(shown) < summary.num_trials else "all trials"
+    parts: list[RenderableType] = [
+        Text(f"Ranking: {count} by validation {metric}", style="bold"),
+        Text(),
+        table,
+        Text(),
+        Text(ties(summary)),
+    ]
+    if hidden:
+        names = ", ".join(name for name in searched if name in hidden)
+        parts.append(Text(f"No room here for {names}: see trials.parquet, or a wider terminal.", style="dim"))
+    return Group(*parts)
+
+
+def _ranking(rows: list[dict[str, Any]], metric: str, columns: list[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("trial", justify="right")
+    names = [metric] if metric == "loss" else [metric, "loss"]
+    for name in [*names, *columns]:
+        text = name in columns and any(isinstance(row[name], str) for row in rows)
+        table.add_column(name.replace("_", "\n"), justify="left" if text else "right", vertical="bottom")
+    for place, row in enumerate(rows, 1):
+        values = [score(row[f"valid_{name}"]) for name in names] + [number(row[name]) for name in columns]
+        failed = row["status"] == "diverged"
+        table.add_row("-" if failed else str(place), str(row["trial"]), *values, style="dim" if failed else None)
+    return table
+
+
+def ties(summary: "Summary") -> str:
+    """How sure the ranking is, and how many trials diverged, in a sentence."""
+    tied = summary.num_tied - 1
+    others = {0: "No other trial is", 1: "1 other trial is"}.get(tied, f"{tied:,} other trials are")
+    diverged = f"; {summary.num_diverged:,} of {summary.num_trials:,} diverged" if summary.num_diverged else ""
+    return f"{others} within one standard error ({score(summary.standard_error)}) of the best{diverged}."
+
+
+def comparison(summary: "Summary") -> RenderableType:
+    """The winner beside the baselines, on validation and test rows."""
+    names = list(summary.best.validation)
+    names.sort(key=lambda name: (name != summary.metric, name == "loss"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("")
+    for split in ("validation", "test"):
+        for name in names:
+            table.add_column(f"{split}\n{name}", justify="right")
+    rows: list[tuple[str, Mapping[str, float], Mapping[str, float]]] = [
+        (f"trial {summary.best.trial}", summary.best.validation, summary.test),
+        *((baseline.name, baseline.validation, baseline.test) for baseline in reversed(summary.baselines)),
+    ]
+    for place, (name, validation, test) in enumerate(rows):
+        values = [score(scores[metric]) for scores in (validation, test) for metric in names]
+        table.add_row(name, *values, style="bold" if place == 0 else None)
+    return Group(
+        Text("The winner and the baselines", style="bold"),
+        Text(),
+        table,
+        Text(),
+        Text(
+            f"{summary.num_train:,} training, {summary.num_valid:,} validation and {summary.num_test:,} test rows; "
+            "the winner saw the test rows once."
+        ),
+    )
+
+
+def duration(seconds: "Seconds") -> str:
+    """Where the time went, in a sentence.
+
+    Example:
+        >>> from jaxbn.study.results import Seconds
+        >>> duration(Seconds(3.0, 10.0, 15.0, 20.0))
+        '20.0 s in all: import 3.0 s, compile 10.0 s, train 15.0 s (compiling and training overlap).'
+    """
+    return (
+        f"{seconds.total:.1f} s in all: import {seconds.import_:.1f} s, compile {seconds.compile:.1f} s, "
+        f"train {seconds.train:.1f} s (compiling and training overlap)."
+    )
+
+
+def scores(given: Mapping[str, Mapping[str, float]]) -> Table:
+    """Scores by split and metric."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("")
+    names = list(next(iter(given.values())))
+    for name in [*names[1:], names[0]]:
+        table.add_column(name, justify="right")
+    for split, values in given.items():
+        table.add_row(split, *(score(values[name]) for name in [*names[1:], names[0]]))
+    return table

@@ -1,0 +1,120 @@
+"""The way into the command line: which command, and what becomes of it."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import jaxbn
+from jaxbn.cli import doctor, leaderboard, plan, predict, space, sweep, train
+from jaxbn.cli.experiment import Experiment
+from jaxbn.cli.options import parse
+from jaxbn.errors import UserError, unknown
+
+STARTED = time.perf_counter()
+"""When the process started, or nearly: nothing that takes long has been imported yet."""
+
+MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+"""Exit statuses, beside 0 and the 1 of a doctor who found something."""
+
+
+class Command(NamedTuple):
+    """A command: its arguments, what it does with them, and how its help begins."""
+
+    arguments: type
+    run: Callable[[Any], int]
+    help: str
+
+
+COMMANDS = {
+    "sweep": Command(
+        Experiment,
+        lambda arguments: sweep.run(arguments, started=STARTED),
+        "Train many networks at once, each with its own hyperparameters.\n\n"
+        "The hyperparameters and their ranges: jaxbn space. A space to edit and to give to --space: "
+        "jaxbn space --toml.",
+    ),
+    "plan": Command(
+        Experiment,
+        plan.run,
+        "Show what a sweep with these arguments would run and cost.\n\n"
+        "Nothing is compiled, trained or written.",
+    ),
+    "leaderboard": Command(leaderboard.Arguments, leaderboard.run, "Show the ranking of a finished sweep."),
+    "train": Command(
+        train.Arguments,
+        train.run,
+        "Train one trial of a sweep again and keep its model.\n\n"
+        "With --refit on training and validation rows together, as for a model that will be used.",
+    ),
+    "predict": Command(
+        predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."
+    ),
+    "space": Command(
+        space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."
+    ),
+    "doctor": Command(
+        doctor.Arguments, doctor.run, "Check that the installed JAX computes the right numbers.\n\nThe exit status is 1 if it does not."
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: its name and arguments; those of the process if not given.
+
+    Returns:
+        The exit status: 0, 1 where `doctor` found something wrong, 2 for a user's mistake, 130 when interrupted.
+    """
+    # JAX reads it when it is imported; without it, some releases talk about their compiler on stderr.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"jaxbn: {error}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("jaxbn: interrupted; nothing was written", file=sys.stderr, flush=True)
+        if argv is None:
+            # After a second interrupt a thread may still be compiling; nobody waits for it.
+            os._exit(INTERRUPTED)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        _help()
+        return 0
+    name, *rest = argv
+    if name == "--version":
+        print(f"jaxbn {jaxbn.__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    command = COMMANDS[name]
+    arguments = parse(command.arguments, rest, prog=f"jaxbn {name}", description=command.help)
+    return 0 if arguments is None else command.run(arguments)
+
+
+def _help() -> None:
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for name, command in COMMANDS.items():
+        table.add_row("", Text(name, style="bold"), Text(command.help.split("\n")[0]))
+    console.print("usage: jaxbn COMMAND [ARGUMENTS]\n", markup=False)
+    console.print("Train a whole population of batch-normalised networks at once.\n")
+    console.print(table)
+    console.print("\nMore about a command: jaxbn COMMAND --help. To begin: jaxbn sweep")

@@ -1,0 +1,102 @@
+"""How arguments are written: their types, the rules for flags, and what a mistake in them is answered."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from tyro.conf import DisallowNone, FlagCreatePairsOff, Positional, arg
+from tyro.constructors import PrimitiveConstructorSpec
+
+from jaxbn.errors import UserError
+
+T = TypeVar("T")
+
+
+def _written(kind: type, metavar: str, expected: str) -> PrimitiveConstructorSpec:
+    """A number on the command line, with an error that names what was expected."""
+
+    def read(words: list[str]) -> Any:
+        try:
+            return kind(words[0])
+        except ValueError:
+            raise ValueError(f"{words[0]!r} is not {expected}") from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+Count = Annotated[int, _written(int, "N", "a whole number")]
+Fraction = Annotated[float, _written(float, "X", "a number")]
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+RunFolder = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
+Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]
+File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+
+
+def parse(kind: type[T], argv: Sequence[str], *, prog: str, description: str) -> T | None:
+    """Arguments as a record.
+
+    Args:
+        kind: the frozen dataclass to be filled.
+        argv: what was typed after the command.
+        prog: the command, for its help.
+        description: what its help begins with.
+
+    Returns:
+        The record; None where help was asked for and shown.
+
+    Raises:
+        UserError: the arguments are not those of the command.
+    """
+    known = ["--help", *(flag for field in dataclasses.fields(kind) for flag in _flags(field))]  # type: ignore[arg-type]
+    for word in argv:
+        option = word.partition("=")[0].replace("_", "-")
+        if re.match(r"--?[a-z]", word) and option not in (*known, "-h"):
+            near = difflib.get_close_matches(option, known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UserError(f"there is no option {word.partition('=')[0]}{hint}: see {prog} --help")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind, prog=prog, description=description, args=argv, config=(FlagCreatePairsOff, DisallowNone)
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+    raise UserError(f"{_sentence(said.getvalue(), kind)}: see {prog} --help")
+
+
+def _flags(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
+    """How a field is written; a flag that is on by default can only be turned off."""
+    name = field.name.replace("_", "-")
+    return (f"--no-{name}",) if field.default is True else (f"--{name}",)
+
+
+def _sentence(box: str, kind: type) -> str:
+    """The first paragraph in a box drawn by tyro, whose lines are of ASCII or not, or better words for it."""
+    words: list[str] = []
+    for line in box.splitlines()[1:]:
+        inside = line.strip("│ ")
+        if inside.strip("─-╰╯"):
+            words += inside.split()
+        elif words:
+            break
+    said = " ".join(words).rstrip(".")
+    if said.startswith("Missing from"):
+        needed = [f.name.upper() for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
+        return f"{' and '.join(needed)} must be given"
+    if said.startswith("Unrecognized options: "):
+        return f"too much was given: {said.partition(': ')[2]}"
+    return said.removeprefix("Error parsing ").replace("Expected 1 values", "Give one")

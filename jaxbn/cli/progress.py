@@ -1,0 +1,175 @@
+"""How far training is, while it runs: on stderr, live on a terminal, in a few plain lines elsewhere."""
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from jaxbn.engine.run import Event
+    from jaxbn.nn.metrics import Metric
+
+PLAIN_EVERY = 10.0
+"""Seconds between lines where there is no terminal."""
+ESTIMATE_FROM = 0.02
+"""Share of the work before which the time left is anybody's guess."""
+
+
+@dataclasses.dataclass(eq=False)
+class Progress:
+    """What has happened so far to the trials of a sweep; those of its linear baseline are not counted.
+
+    Attributes:
+        num_trials: to be trained.
+        num_epochs: of each.
+        num_programs: to be compiled.
+        metric: what ranks.
+        rank_by: its place among the scores.
+        programs: that are ready.
+        trials: that have ended.
+        epochs: of trials, trained or no longer needed.
+        diverged: of the trials that have ended.
+        best: the highest-ranked score of those that have ended and have not diverged.
+        since: when training began, by `time.perf_counter`.
+    """
+
+    num_trials: int
+    num_epochs: int
+    num_programs: int
+    metric: "Metric"
+    rank_by: int
+    programs: int = 0
+    trials: int = 0
+    epochs: int = 0
+    diverged: int = 0
+    best: float | None = None
+    since: float | None = None
+
+    def record(self, event: "Event") -> None:
+        """Take in an event of the engine."""
+        from jaxbn.engine.run import Compiled
+
+        if isinstance(event, Compiled):
+            self.programs += 1
+            self.since = self.since or time.perf_counter()
+            return
+        counted = np.asarray(event.trials) < self.num_trials
+        count, diverged = int(counted.sum()), event.diverged[counted]
+        self.epochs += count
+        # The engine says no more of a tile in which every trial has diverged.
+        if event.epoch < self.num_epochs and not event.diverged.all():
+            return
+        self.epochs += count * (self.num_epochs - event.epoch)
+        self.trials += count
+        self.diverged += int(diverged.sum())
+        scores = event.scores[counted, self.rank_by][~diverged].tolist()
+        if scores:
+            known = scores if self.best is None else [*scores, self.best]
+            self.best = max(known) if self.metric.greater_is_better else min(known)
+
+    @property
+    def share(self) -> float:
+        """Of the work that is done, from 0 to 1."""
+        return self.epochs / (self.num_trials * self.num_epochs)
+
+    def left(self) -> str:
+        """The time left, in words; empty while it cannot be told."""
+        if self.since is None or not ESTIMATE_FROM <= self.share < 1:
+            return ""
+        return f"{clock((time.perf_counter() - self.since) * (1 / self.share - 1))} left"
+
+    def line(self) -> str:
+        """Everything in one line."""
+        best = "" if self.best is None else f"best {self.metric.name} {self.best:.4f}"
+        return " · ".join(
+            part
+            for part in (
+                f"{self.trials:,} of {self.num_trials:,} trials",
+                f"{self.epochs:,} epochs",
+                best,
+                f"{self.diverged} diverged" if self.diverged else "",
+                f"{self.programs} of {self.num_programs} programs",
+            )
+            if part
+        )
+
+    def __rich__(self) -> RenderableType:
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(justify="right", width=4)
+        bar.add_column(justify="right", min_width=12)
+        left = self.left() if self.programs else "compiling"
+        bar.add_row(ProgressBar(total=1, completed=self.share), f"{self.share:.0%}", Text(left))
+        return Group(bar, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
+
+
+@dataclasses.dataclass(eq=False)
+class Display:
+    """Where progress is shown.
+
+    Attributes:
+        console: of stderr.
+        live: the moving part of a terminal; None where there is none.
+        progress: None before training.
+        spoke: when the last plain line was printed, by `time.perf_counter`.
+        lock: events come from several threads.
+    """
+
+    console: Console
+    live: Live | None
+    progress: Progress | None = None
+    spoke: float = dataclasses.field(default_factory=time.perf_counter)
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+
+    def follow(self, progress: Progress) -> None:
+        """Show this from now on."""
+        self.progress = progress
+        if self.live is not None:
+            self.live.update(progress)
+
+    def record(self, event: "Event") -> None:
+        """Take in an event of the engine, from whatever thread."""
+        if self.progress is None:
+            return
+        with self.lock:
+            self.progress.record(event)
+            if self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
+                self.spoke = time.perf_counter()
+                left = self.progress.left()
+                print(self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True)
+
+
+@contextlib.contextmanager
+def display(doing: str) -> Iterator[Display]:
+    """A place to show progress, which leaves nothing behind on a terminal.
+
+    Args:
+        doing: what is shown before there is any progress.
+    """
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield Display(console, None)
+        return
+    with Live(Text(doing, style="dim"), console=console, refresh_per_second=8, transient=True) as live:
+        yield Display(console, live)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    Example:
+        >>> clock(125.3), clock(3725)
+        ('2:05', '1:02:05')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,91 @@
+"""`jaxbn train`: one trial of a sweep again, by itself."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from rich.text import Text
+from tyro.conf import Positional, arg
+
+from jaxbn.cli import board
+from jaxbn.cli.options import Flag
+from jaxbn.cli.progress import Progress, display
+from jaxbn.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """The arguments; the docstring of each is its help."""
+
+    trial: Annotated[Positional[str], arg(metavar="RUN#TRIAL", help_behavior_hint="")]
+    """The folder that a sweep wrote, and the number of a trial; without a number, the best trial."""
+    refit: Flag = False
+    """Train on training and validation rows together."""
+    out: Annotated[
+        Path | None, arg(metavar="DIR", help_behavior_hint="(default: RUN/models/TRIAL, or TRIAL-refit)")
+    ] = None
+    """Where to write the model."""
+    overwrite: Flag = False
+    """Replace a model that is there."""
+
+
+def run(arguments: Arguments) -> int:
+    """Train, print the scores, and write the model.
+
+    Args:
+        arguments: which trial, and how.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        UserError: there is no such trial, its data are not there any more, or it diverged; nothing has been written.
+    """
+    folder, number = trial_of(arguments.trial)
+    with display("Starting JAX and reading the run") as shown:
+        from jaxbn.study.files import check_place, new_folder
+        from jaxbn.study.results import Results
+        from jaxbn.study.retrain import retrain
+        from jaxbn.study.score import choose_metrics
+
+        results = Results.load(folder)
+        trial = results.best.trial if number is None else number
+        out = arguments.out or folder / "models" / (f"{trial}-refit" if arguments.refit else str(trial))
+        if out.exists() and not arguments.overwrite:
+            raise UserError(f"{str(out)!r} exists already: choose another --out, or add --overwrite")
+        if out.exists() and not (out / "model.json").is_file():
+            raise UserError(f"{str(out)!r} holds no model, so it is not overwritten: choose another --out")
+        check_place(out)
+        metrics, rank_by = choose_metrics(results.summary.metric, results.summary.task)
+        shown.follow(Progress(1, results.request.num_epochs, 1, metrics[rank_by], rank_by))
+        model, scores = retrain(results, trial, refit=arguments.refit, on_event=shown.record)
+        try:
+            with new_folder(out) as partial:
+                model.save(partial)
+        except OSError as error:
+            raise UserError(f"cannot write the model to {str(out)!r}: {error.strerror or error}") from error
+    console = board.stdout()
+    rows = "training and validation rows" if arguments.refit else "the training rows, as in the sweep"
+    console.print(Text(f"Trial {trial}, trained on {rows}:\n"))
+    console.print(board.scores(scores), Text())
+    console.print(Text.assemble("The model is in ", (str(out), "bold"), ". Next:\n"))
+    console.print(Text(f"  jaxbn predict {out} DATA --out predictions.csv"), soft_wrap=True)
+    return 0
+
+
+def trial_of(given: str) -> tuple[Path, int | None]:
+    """The run and the trial that `RUN#TRIAL` names; no number is the best trial.
+
+    Raises:
+        UserError: what follows the # is no number.
+
+    Example:
+        >>> trial_of("runs/digits#12")[1], trial_of("runs/digits")[1]
+        (12, None)
+    """
+    run, mark, number = given.rpartition("#")
+    if not mark:
+        return Path(given), None
+    if not (number.isascii() and number.isdigit()):
+        raise UserError(f"{given!r} names no trial: write RUN#TRIAL with the number of a trial, such as {run}#12")
+    return Path(run), int(number)
