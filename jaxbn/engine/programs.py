@@ -17,7 +17,7 @@ from jax import Array
 from jaxbn.nn import losses, metrics, train
 from jaxbn.nn.mlp import mlp
 from jaxbn.nn.optimizers import optimizer
-from jaxbn.nn.types import Batch, Hyperparams, Metrics, Model, Rows, Spec, TrainState, Variables
+from jaxbn.nn.types import Batch, Hyperparams, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
 
 CHUNK = 128
 """Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
@@ -100,11 +100,15 @@ def init(key: Array, hyperparams: Hyperparams, *, program: Program) -> Variables
     return jax.vmap(model.init, in_axes=(None, 0))(key, hyperparams)
 
 
-def start(variables: Variables, hyperparams: Hyperparams, *, spec: Spec) -> TrainState:
+def start(variables: Variables, opt_state: PyTree) -> TrainState:
     """Members before their first update."""
-    opt_state = jax.vmap(lambda h, params: optimizer(h, spec=spec).init(params))(hyperparams, variables.params)
-    step = jnp.zeros(hyperparams.batch_size.shape, jnp.int32)
+    step = jnp.zeros(jax.tree.leaves(variables)[0].shape[0], jnp.int32)
     return TrainState(variables.params, variables.model_state, opt_state, step)
+
+
+def fresh_opt_state(params: PyTree, *, spec: Spec) -> PyTree:
+    """The optimizer's state of all members before the first update. No hyperparameter and no weight enters it."""
+    return jax.vmap(optimizer(Hyperparams(), spec=spec).init)(params)
 
 
 def epoch(
@@ -206,7 +210,8 @@ def arguments(program: Program) -> tuple[Any, ...]:
         rows = _rows(problem, problem.valid_rows, real)
         return variables, hyperparams, rows, jax.ShapeDtypeStruct((problem.num_outputs,), real)
 
-    state = jax.eval_shape(functools.partial(start, spec=spec), variables, hyperparams)
+    opt_state = jax.eval_shape(functools.partial(fresh_opt_state, spec=spec), variables.params)
+    state = jax.eval_shape(start, variables, opt_state)
     rows = _rows(problem, problem.train_rows, real)
     return key, state, rows, jax.ShapeDtypeStruct((problem.train_rows,), jnp.int32), hyperparams
 

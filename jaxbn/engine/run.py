@@ -20,9 +20,9 @@ from jax import Array
 from jaxbn.engine import cost, keys
 from jaxbn.engine.data import Data, place
 from jaxbn.engine.plan import Plan, Tile
-from jaxbn.engine.programs import Program, executable, of_evaluate, of_init, start
+from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
 from jaxbn.nn import train
-from jaxbn.nn.types import Hyperparams, Variables
+from jaxbn.nn.types import Hyperparams, PyTree, Variables
 
 ORDERS_BYTES = 64 << 20
 
@@ -90,6 +90,31 @@ class TileResult:
     seconds: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """What the tiles of a run have in common.
+
+    Attributes:
+        order: `(epoch, device) -> order of the rows`.
+        fresh: by program, the optimizer's state before the first update.
+    """
+
+    order: Callable[[int, jax.Device], Array]
+    fresh: dict[Program, PyTree]
+
+    def opt_state(self, program: Program, params: PyTree, device: jax.Device) -> PyTree:
+        """The optimizer's state before the first update: alike for all tiles of a program.
+
+        Building it takes milliseconds, so a CPU's tiles share one. Where the epoch program consumes its state, on
+        accelerators, each tile needs its own.
+        """
+        if device.platform != "cpu":
+            return fresh_opt_state(params, spec=program.spec)
+        if program not in self.fresh:
+            self.fresh[program] = fresh_opt_state(params, spec=program.spec)
+        return self.fresh[program]
+
+
 def workers() -> list[jax.Device]:
     """A device for each worker: the accelerators, or the CPU once per core that this process may use."""
     devices = jax.local_devices()
@@ -134,7 +159,7 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
     free = list(enumerate(devices))
     lock = threading.Lock()
     placed = {device: place(data, device) for device in set(devices)}
-    orders = _orders(seed, plan)
+    shared = Shared(_orders(seed, plan), {})
     try:
         ready = {
             program: compiling.submit(in_context(functools.partial(_compile, program, devices, on_event, stop)))
@@ -146,7 +171,7 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
             with lock:
                 worker = free.pop()
             try:
-                return _train(tile, plan, placed[worker[1]], worker[1], orders, seed, on_event, stop)
+                return _train(tile, plan, placed[worker[1]], worker[1], shared, seed, on_event, stop)
             finally:
                 with lock:
                     free.append(worker)
@@ -194,7 +219,7 @@ def _train(
     plan: Plan,
     data: Data,
     device: jax.Device,
-    orders: Callable[[int, jax.Device], Array],
+    shared: Shared,
     seed: int,
     on_event: Callable[[Event], None],
     stop: threading.Event,
@@ -205,7 +230,8 @@ def _train(
     hyperparams = _on_device(tile.hyperparams, device)
     one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
     key = jax.device_put(keys.purpose(seed, keys.INIT), device)
-    state = start(executable(of_init(program), device)(key, hyperparams), hyperparams, spec=program.spec)
+    variables = executable(of_init(program), device)(key, hyperparams)
+    state = start(variables, shared.opt_state(program, variables.params, device))
 
     shape = (plan.num_epochs, count)
     losses = np.full(shape, np.nan)
@@ -215,7 +241,7 @@ def _train(
         if stop.is_set():
             return None
         key = jax.device_put(keys.for_epoch(seed, keys.DROPOUT, index), device)
-        state, sums = one_epoch(key, state, data.train, orders(index, device), hyperparams)
+        state, sums = one_epoch(key, state, data.train, shared.order(index, device), hyperparams)
         report = evaluate(state.variables, hyperparams, data.valid, data.target_scale)
         loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
         new = np.asarray(report.scores)[:count]

@@ -167,6 +167,10 @@ class FittedModel:
                 len(classes) or num_outputs
             ):
                 raise ValueError("task, classes and outputs do not go together")
+            if (record["task"] == "classification") != bool(classes) or not all(
+                isinstance(name, str | int | float) for name in classes
+            ):
+                raise ValueError("a classification needs classes, and nothing else has them")
             if (record["task"] == "regression") != (target_scale is not None):
                 raise ValueError("a regression needs a target scale")
             return cls(
@@ -205,7 +209,10 @@ def _outputs(
 
 def _named(variables: Variables) -> dict[str, np.ndarray]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+    # safetensors writes the bytes as they lie: a slice without its padding must become an array of its own.
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C") for path, leaf in leaves
+    }
 
 
 def _read_variables(

@@ -146,7 +146,7 @@ class Request:
         programs: padded widths, padded batch size, optimizers and T of each epoch program.
     """
 
-    space: dict[str, Any] | None
+    space: dict[str, dict[str, Any]] | None
     num_configs: int
     num_epochs: int
     sampler: str

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbn.errors import UserError
+from jaxbn.search import HYPERPARAMETERS
 from jaxbn.study.files import check_place, new_folder, read_json, write_json
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.results import Request, Results, Summary
+from jaxbn.study.typed import misfit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,9 +74,25 @@ def load(folder: str | Path) -> Results:
     try:
         request = Request(**record.pop("request"))
         summary = Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")})
-    except (KeyError, TypeError, ValueError) as error:
+        for part in (request, summary):
+            wrong = misfit(part)
+            if wrong is not None:
+                raise ValueError(f"{wrong} is {getattr(part, wrong)!r:.80}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
     trials, curves = _read(folder / "trials.parquet"), _read(folder / "curves.parquet")
+    scores = summary.best.validation
+    others = (summary.test, *(b.validation for b in summary.baselines), *(b.test for b in summary.baselines))
+    columns = {"trial", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
+    if (
+        not {"loss", summary.metric} <= set(scores)
+        or any(set(other) != set(scores) for other in others)
+        or not columns <= set(trials.columns)
+        or len(trials) != summary.num_trials
+        or not 0 <= summary.best.trial < summary.num_trials
+        or not set(request.space or ()) <= set(HYPERPARAMETERS)
+    ):
+        raise UserError(f"the files of {str(folder)!r} do not go together: run the sweep again")
     return Results(request, trials, curves, summary, (FittedModel.load(folder / "best"),))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -32,8 +33,6 @@ def finished(tmp_path_factory):
 
 def refused(argv, capsys):
     """The one sentence with which a command is refused; nothing has been written."""
-    from pathlib import Path
-
     before = sorted(Path.cwd().rglob("*"))
     assert main(argv) == 2
     said = capsys.readouterr()
@@ -188,6 +187,9 @@ def _cut(name):
         (_set("run.json", format="other"), ["jaxbn-run"]),
         (_set("run.json", seconds=None), ["broken"]),
         (_set("run.json", best=3), ["broken"]),
+        (_set("run.json", num_tied="many"), ["num_tied is 'many'"]),
+        (_set("run.json", test={}), ["do not go together"]),
+        (_set("run.json", num_trials=4), ["do not go together"]),
         (_cut("run.json"), ["run.json is broken"]),
         (_cut("trials.parquet"), ["trials.parquet"]),
         (lambda run: (run / "curves.parquet").unlink(), ["curves.parquet"]),
@@ -233,7 +235,7 @@ def test_predictions_that_cannot_be_made(here, capsys, finished):
     ("table", "arguments", "said"),
     [
         ("u,v,kind\n1,2,\n3,4,\n" + ROWS, "", "rows of the data without a target, left out: 2"),
-        ("u,v,kind\nmany,2,a\n" + ROWS * 3, "", "1"),
+        ("u,v,kind\nmany,2,a\n" + ROWS * 3, "", "rows with text in column 'u'"),
         ("u,v,kind\n" + ROWS + "1,1,c\n", "", "too few rows to be in every part of the split"),
         ("u,v,kind\n" + ROWS, "--num-configs 9", "of 9 configs have a batch size above the 24 training rows"),
     ],
@@ -243,4 +245,3 @@ def test_what_is_said_and_carried_on(here, capsys, table, arguments, said):
     assert main(["plan", "table.csv", "--json", *arguments.split()]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert any(said in note for note in notes), notes
-    print(notes)

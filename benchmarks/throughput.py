@@ -1,0 +1,162 @@
+"""How fast many small networks train: jaxbn against the ways a person would write it, in one run.
+
+Digits, 64-64-64-10 with batch normalisation, Adam, batch 64, 5 epochs; a learning rate for each network. Every round
+runs every way once, so that a machine whose speed drifts slows them alike; a ratio is the median over rounds of the
+ratio within a round. Compile time is shown apart. On a GPU the same command runs unchanged; matrix products are then
+in the precision that each way chooses (jaxbn: float32).
+
+    python -m benchmarks.throughput [--rounds 5] [--configs 256] [--json FILE]
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import time
+from dataclasses import asdict
+
+import jax
+import numpy as np
+
+from benchmarks.rivals import RIVALS, Rival, Timing, digits
+from jaxbn.engine.data import Data, padded
+from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.programs import CHUNK, Problem
+from jaxbn.engine.run import Compiled, machine, run
+from jaxbn.nn.types import Rows
+from jaxbn.search import LADDER, Choice, Space, pad
+
+NUM_EPOCHS, BATCH_SIZE, SEED = 5, 64, 0
+
+GOALS = {
+    "torch_eager_loop": 15.0,
+    "jax_step_loop": 8.0,
+    "flax_vmapped_step": 2.5,
+    "vmap_all": 1.8,
+    "serial_scan": 1.7,
+    "scan_per_core": 1.0,
+}
+"""Time per config of each way over jaxbn's, on 2 cores: what the project promises."""
+
+
+def jaxbn_tiles(x, y, learning_rates, num_epochs: int, batch_size: int, seed: int) -> Timing:
+    """The engine of a sweep. After each epoch it also scores every member, here on one chunk of rows."""
+    rates = sorted({float(rate) for rate in learning_rates})
+    space = Space(learning_rate=Choice(*rates), hidden_units=64, num_layers=2, batch_size=batch_size)
+    configs = [space.config({"learning_rate": (i + 0.5) / len(rates)}) for i in range(len(rates))]
+    problem = Problem("classification", x.shape[1], 10, pad(len(x), LADDER), CHUNK, ("loss", "accuracy"))
+    plan = plan_tiles(
+        configs, space, problem, num_rows=len(x), num_epochs=num_epochs, rates=machine()
+    )
+    weight = np.ones(len(x), np.float32)
+    data = Data(
+        padded(Rows(x, y, weight, len(x)), problem.train_rows),
+        padded(Rows(x[:1], y[:1], weight[:1], 1), problem.valid_rows),
+        np.ones(10),
+    )
+    # The first pass compiles what is not compiled yet, and warms up.
+    compile_seconds, _, _ = _timed(plan, data, seed)
+    _, train_seconds, losses = _timed(plan, data, seed)
+    return Timing("jaxbn", len(configs), compile_seconds, train_seconds, float(np.median(losses)))
+
+
+def _timed(plan: Plan, data: Data, seed: int) -> tuple[float, float, list[float]]:
+    """Seconds of compiling, seconds of the whole pass, and last losses."""
+    compiling: list[float] = []
+
+    def listen(event: object) -> None:
+        if isinstance(event, Compiled):
+            compiling.append(event.seconds)
+
+    start = time.perf_counter()
+    losses = [loss for tile in run(plan, data, seed=seed, on_event=listen) for loss in tile.train_loss[-1]]
+    return sum(compiling), time.perf_counter() - start, losses
+
+
+def measure(rivals: tuple[Rival, ...], rounds: int, most: int) -> dict[str, list[Timing]]:
+    """Every way once in each round."""
+    x, y = digits()
+    timings: dict[str, list[Timing]] = {rival.name: [] for rival in rivals}
+    for number in range(rounds):
+        for rival in rivals:
+            count = min(rival.num_configs, most)
+            rates = np.logspace(-3.5, -1.5, count)
+            timings[rival.name].append(rival.run(x, y, rates, NUM_EPOCHS, BATCH_SIZE, SEED))
+            print(f"round {number + 1}: {rival.name} {timings[rival.name][-1].milliseconds_per_config:.2f} ms", flush=True)
+    return timings
+
+
+def summarise(timings: dict[str, list[Timing]]) -> list[dict]:
+    """A row for each way, slowest first."""
+    ours = [timing.milliseconds_per_config for timing in timings["jaxbn"]]
+    rows = []
+    for name, of_rival in timings.items():
+        theirs = [timing.milliseconds_per_config for timing in of_rival]
+        ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
+        rows.append(
+            {
+                "name": name,
+                "num_configs": of_rival[0].num_configs,
+                "ms_per_config": statistics.median(theirs),
+                "ms_per_config_all": theirs,
+                "ratio": statistics.median(ratios),
+                "ratio_min": min(ratios),
+                "ratio_max": max(ratios),
+                "goal": GOALS.get(name),
+                "compile_seconds": of_rival[0].seconds_compile,
+                "final_loss": of_rival[0].final_loss,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["ms_per_config"])
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| way | configs | ms/config | x jaxbn (min to max) | goal | compile s | final loss |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        goal = "" if row["goal"] is None else f"{row['goal']:g}"
+        lines.append(
+            f"| {row['name']} | {row['num_configs']} | {row['ms_per_config']:.2f} | {row['ratio']:.2f} "
+            f"({row['ratio_min']:.2f} to {row['ratio_max']:.2f}) | {goal} | {row['compile_seconds']:.1f} | "
+            f"{row['final_loss']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON where asked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each way runs (default 5)")
+    parser.add_argument("--configs", type=int, default=256, help="configs at the most (default 256)")
+    parser.add_argument("--json", help="file to write the figures to")
+    arguments = parser.parse_args()
+    there = [rival for rival in RIVALS if rival.needs is None or importlib.util.find_spec(rival.needs)]
+    for rival in RIVALS:
+        if rival not in there:
+            print(f"{rival.name} is left out: {rival.needs} is not installed")
+    rivals = (Rival("jaxbn", jaxbn_tiles, 256), *there)
+    timings = measure(rivals, arguments.rounds, arguments.configs)
+    rows = summarise(timings)
+    device = jax.local_devices()[0]
+    about = {
+        "device": f"{device.platform}: {device.device_kind}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "rounds": arguments.rounds,
+    }
+    print(table(rows))
+    if arguments.json:
+        record = {"about": about, "rows": rows, "timings": {k: [asdict(t) for t in v] for k, v in timings.items()}}
+        with open(arguments.json, "w") as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

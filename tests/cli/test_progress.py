@@ -1,0 +1,90 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from jaxbn.cli import progress
+from jaxbn.cli.progress import Display, Progress, display
+from jaxbn.engine.run import Compiled, TileEpoch
+from jaxbn.nn.metrics import Metric
+
+
+def of(num_trials=4, num_epochs=2, greater=True):
+    metric = Metric("accuracy", lambda *given: given[0], greater)
+    return Progress(num_trials, num_epochs, 3, metric, rank_by=1)
+
+
+def epoch(trials, number, accuracy, diverged=None):
+    scores = np.stack([np.zeros(len(trials)), np.array(accuracy, float)], axis=1)
+    return TileEpoch(tuple(trials), number, scores, np.array(diverged or [False] * len(trials)))
+
+
+def test_what_has_happened():
+    seen = of()
+    seen.record(Compiled(None, 0.0, 1.0))  # type: ignore[arg-type]
+    seen.record(epoch([0, 1], 1, [0.9, 0.2]))
+    assert (seen.trials, seen.epochs, seen.best) == (0, 2, None)
+    seen.record(epoch([0, 1], 2, [0.7, 0.3]))
+    assert (seen.trials, seen.epochs, seen.best, seen.share) == (2, 4, 0.7, 0.5)
+    assert seen.line() == "2 of 4 trials · 4 epochs · best accuracy 0.7000 · 1 of 3 programs"
+
+
+def test_the_baseline_is_not_counted():
+    seen = of()
+    seen.record(epoch([3, 4, 5], 2, [0.5, 0.9, 0.9]))
+    seen.record(epoch([6, 7], 2, [0.9, 0.9], [True, True]))
+    assert (seen.trials, seen.best, seen.diverged) == (1, 0.5, 0)
+
+
+def test_a_tile_that_diverged_is_done():
+    seen = of(num_epochs=10)
+    seen.record(epoch([0, 1], 3, [np.nan, 0.9], [True, True]))
+    assert (seen.trials, seen.diverged, seen.best, seen.share) == (2, 2, None, (2 + 2 * 7) / 40)
+    seen.record(epoch([2, 3], 10, [np.nan, 0.4], [True, False]))
+    assert (seen.trials, seen.diverged, seen.best) == (4, 3, 0.4)
+
+
+def test_where_less_is_better():
+    seen = of(greater=False)
+    seen.record(epoch([0, 1], 2, [0.5, 0.3]))
+    seen.record(epoch([2, 3], 2, [0.7, 0.4]))
+    assert seen.best == 0.3
+
+
+def test_the_time_left(monkeypatch):
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: 40.0)
+    seen = of(num_trials=2, num_epochs=2)
+    seen.since = 10.0
+    assert seen.left() == ""
+    seen.record(epoch([0], 1, [0.5]))
+    assert seen.left() == "1:30 left"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_sees_two_lines(width):
+    screen = io.StringIO()
+    seen = of()
+    seen.record(epoch([0, 1], 2, [0.7, 0.3]))
+    Console(file=screen, width=width, force_terminal=True, color_system=None).print(seen)
+    lines = screen.getvalue().rstrip("\n").split("\n")
+    assert len(lines) == 2 and "25%" in lines[0] and lines[1].startswith("2 of 4 trials")
+    assert all(len(line) <= width for line in lines)
+
+
+def test_elsewhere_a_plain_line_now_and_then():
+    screen = io.StringIO()
+    shown = Display(Console(file=screen), None)
+    shown.follow(of())
+    shown.record(epoch([0, 1], 1, [0.7, 0.3]))
+    assert screen.getvalue() == ""
+    shown.spoke -= progress.PLAIN_EVERY
+    shown.record(epoch([0, 1], 2, [0.7, 0.3]))
+    shown.record(epoch([2, 3], 2, [0.7, 0.3]))
+    assert screen.getvalue().startswith("2 of 4 trials · 4 epochs") and screen.getvalue().count("\n") == 1
+
+
+def test_no_terminal_no_escapes(capsys):
+    with display("reading"):
+        pass
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,128 @@
+"""The planner: every configuration once, tiles of one batch size, the least estimated cost, no look at samples."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxbn.engine import cost
+from jaxbn.engine.plan import best_cuts, plan_tiles
+from jaxbn.engine.programs import Problem
+from jaxbn.search import Choice, Float, Int, Space, from_values
+from jaxbn.search.propose import random
+
+RATES = cost.rates("cpu", 2)
+PROBLEM = Problem("classification", 64, 10, 1536, 384, ("loss", "accuracy"))
+
+
+def plan_of(configs, space, **options):
+    return plan_tiles(configs, space, PROBLEM, **({"num_rows": 1078, "num_epochs": 20, "rates": RATES} | options))
+
+
+@given(
+    count=st.integers(1, 7),
+    costs=st.lists(st.floats(0, 10), min_size=28, max_size=28),
+)
+def test_cuts_are_the_best_of_all(count, costs):
+    table = {pair: costs[i] for i, pair in enumerate((a, b) for a in range(7) for b in range(a, 7))}
+    total, tops = best_cuts(count, lambda first, last: table[first, last])
+
+    def cost_of(cuts):
+        starts = (0, *(cut + 1 for cut in cuts[:-1]))
+        return sum(table[first, last] for first, last in zip(starts, cuts, strict=True))
+
+    every = (
+        (*inner, count - 1)
+        for size in range(count)
+        for inner in itertools.combinations(range(count - 1), size)
+    )
+    assert total == pytest.approx(min(cost_of(cuts) for cuts in every))
+    assert cost_of(tops) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("num_configs", [1, 2, 17, 300])
+def test_every_trial_is_in_one_tile(num_configs):
+    space = Space.default()
+    plan = plan_of(random(0, space, None, num_configs), space)
+    trials = sorted(trial for tile in plan.tiles for trial in tile.trials)
+    assert trials == list(range(num_configs))
+    assert plan.num_trials == num_configs
+
+
+def test_a_tile_holds_its_members_and_one_batch_size():
+    space = Space.default()
+    configs = random(3, space, None, 200)
+    plan = plan_of(configs, space)
+    for tile in plan.tiles:
+        spec, size = tile.program.spec, tile.program.tile_size
+        assert len(tile.trials) <= size
+        assert tile.hyperparams.learning_rate.shape == (size,)
+        assert len(set(tile.hyperparams.batch_size.tolist())) == 1
+        for slot, trial in enumerate(tile.trials):
+            config = configs[trial]
+            assert tile.hyperparams.learning_rate[slot] == config.learning_rate
+            assert tile.hyperparams.batch_size[slot] == config.batch_size <= spec.batch_size
+            assert len(spec.widths) == config.num_layers
+            assert all(w <= p for w, p in zip(config.widths, spec.widths, strict=True))
+            assert config.optimizer == spec.optimizers[tile.hyperparams.optimizer[slot]]
+        for slot in range(len(tile.trials), size):  # Padding members repeat the first.
+            assert tile.hyperparams.learning_rate[slot] == tile.hyperparams.learning_rate[0]
+
+
+def test_programs_are_those_of_the_tiles_longest_first():
+    space = Space.default()
+    plan = plan_of(random(0, space, None, 100), space)
+    assert set(plan.programs) == {tile.program for tile in plan.tiles}
+    seconds = [plan.train_seconds(program) for program in plan.programs]
+    assert seconds == sorted(seconds, reverse=True)
+    assert [line.split()[0] for line in str(plan).splitlines()[1:-2]] == [str(i) for i in range(len(plan.programs))]
+
+
+def test_specification_and_tile_do_not_depend_on_other_samples():
+    space = Space.default()
+    first, second = random(0, space, None, 64), random(1, space, None, 63)
+    mixed = [first[0], *second]
+    one, other = plan_of(first, space), plan_of(mixed, space)
+
+    def program_of(plan, trial):
+        return next(tile.program for tile in plan.tiles if trial in tile.trials)
+
+    assert program_of(one, 0) == program_of(other, 0)
+
+
+def test_more_budget_means_tighter_padding():
+    space = Space(hidden_units=Int(16, 256, scale="log"))
+    few, many = (plan_of(random(0, space, None, n), space) for n in (8, 5000))
+    assert len(few.padding.bands) < len(many.padding.bands)
+
+
+def test_plan_of_one_configuration():
+    config = from_values(hidden_units=(50, 20), batch_size=33)
+    plan = plan_of([config], Space(hidden_units=(50, 20), batch_size=33))
+    (program,) = plan.programs
+    assert program.spec.widths[0] >= 50
+    assert program.spec.batch_size >= 33
+    assert program.tile_size == 1
+
+
+def test_choices_of_layer_tuples():
+    space = Space(hidden_units=Choice((32,), (64, 16), (128, 64, 32)), learning_rate=Float(1e-3, 1e-1))
+    plan = plan_of(random(0, space, None, 40), space)
+    assert {len(program.spec.widths) for program in plan.programs} == {1, 2, 3}
+
+
+def test_forced_tile_size():
+    space = Space.default()
+    plan = plan_of(random(0, space, None, 50), space, tile_size=3)
+    assert {program.tile_size for program in plan.programs} == {3}
+
+
+def test_memory_and_flops_are_counted_by_hand():
+    config = from_values(hidden_units=64, num_layers=1, batch_size=64)
+    plan = plan_of([config], Space(hidden_units=64, num_layers=1, batch_size=64), num_epochs=1)
+    kernels = 64 * 64 + 64 * 10
+    assert plan.useful_flops == 6 * kernels * 1078
+    assert plan.flops == 6 * kernels * 17 * 64
+    spec = plan.programs[0].spec
+    assert cost.bytes_per_member(spec, cost.Sizes(64, 10)) == 4 * (3 * (kernels + 10 + 128) + 128)

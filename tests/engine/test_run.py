@@ -1,0 +1,207 @@
+"""The engine's promises: a member's bits depend on its configuration, its program and T alone."""
+
+import dataclasses
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+from jaxbn.engine import cost
+from jaxbn.engine.data import Data, padded
+from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.programs import CHUNK, Problem
+from jaxbn.engine.run import Compiled, TileEpoch, machine, run
+from jaxbn.nn.types import Rows
+from jaxbn.search import Choice, Config, Float, Space, from_values
+
+NUM_ROWS, NUM_VALID, NUM_EPOCHS = 90, 30, 3
+PROBLEM = Problem("classification", 6, 3, 96, CHUNK, ("loss", "accuracy"))
+
+
+def data(train_rows: int = 96) -> Data:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, NUM_ROWS + NUM_VALID).astype(np.int32)
+    x = (rng.normal(size=(len(y), 6)) + np.eye(3, 6)[y] * 2).astype(np.float32)
+    weight = np.ones(len(y), np.float32)
+
+    def part(rows: slice, size: int) -> Rows:
+        return padded(Rows(x[rows], y[rows], weight[rows], 0), size)
+
+    return Data(part(slice(0, NUM_ROWS), train_rows), part(slice(NUM_ROWS, None), CHUNK), np.ones(3))
+
+
+SPACE = Space(
+    learning_rate=Float(1e-3, 1, scale="log"),
+    optimizer=Choice("momentum", "adam"),
+    hidden_units=Choice(5, 8),
+    batch_size=Choice(16, 32),
+    dropout=Float(0.1, 0.5),
+)
+
+
+def plan_of(configs: list[Config], *, tile_size: int | None = None, problem: Problem = PROBLEM) -> Plan:
+    return plan_tiles(
+        configs,
+        SPACE,
+        problem,
+        num_rows=NUM_ROWS,
+        num_epochs=NUM_EPOCHS,
+        rates=machine(),
+        tile_size=tile_size,
+    )
+
+
+def train(plan: Plan, arrays: Data | None = None, on_event=lambda event: None) -> dict[int, list[np.ndarray]]:
+    """Everything that is known of each trial: curves, weights, statistics."""
+    out = {}
+    for result in run(plan, data() if arrays is None else arrays, seed=0, on_event=on_event):
+        for slot, trial in enumerate(result.tile.trials):
+            leaves = [np.asarray(leaf[slot]) for leaf in jax.tree.leaves(result.variables)]
+            out[trial] = [
+                result.train_loss[:, slot],
+                result.scores[:, slot],
+                result.epochs[slot],
+                result.diverged[slot],
+                *leaves,
+            ]
+    return out
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+
+
+def config(learning_rate: float, **values) -> Config:
+    return from_values(**({"learning_rate": learning_rate, "hidden_units": 8, "batch_size": 32} | values))
+
+
+BASE = [config(10**r, dropout=0.2) for r in (-3.0, -2.5, -2.0, -1.5)]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Each base member in a tile of four with copies of itself only."""
+    return {i: train(plan_of([member], tile_size=4))[0] for i, member in enumerate(BASE)}
+
+
+def test_slot_and_neighbours_change_no_bit(alone):
+    together = train(plan_of(BASE, tile_size=4))
+    reversed_ = train(plan_of(BASE[::-1], tile_size=4))
+    for i in range(4):
+        assert same(together[i], alone[i])
+        assert same(reversed_[3 - i], alone[i])
+
+
+def test_other_configs_in_the_plan_and_threads_change_no_bit(alone):
+    others = [config(0.1, hidden_units=5, batch_size=16, optimizer="momentum", dropout=0.3) for _ in range(9)]
+    mixed = train(plan_of([*others, *BASE, *others], tile_size=4))
+    for i in range(4):
+        assert same(mixed[9 + i], alone[i])
+
+
+@pytest.mark.parametrize(
+    "neighbour",
+    [
+        config(1e30, optimizer="momentum", dropout=0.2),
+        config(1e30, dropout=0.2),
+        config(1e-3, init_scale=1e30, dropout=0.2),
+    ],
+    ids=["diverging momentum", "diverging adam", "huge weights"],
+)
+def test_a_diverging_neighbour_changes_no_bit(alone, neighbour):
+    result = train(plan_of([BASE[0], neighbour, BASE[1], BASE[2]], tile_size=4))
+    for place, i in ((0, 0), (2, 1), (3, 2)):
+        assert same(result[place], alone[i])
+
+
+def test_a_neighbour_of_nan_changes_no_bit(alone):
+    plan = plan_of(BASE, tile_size=4)
+    (tile,) = plan.tiles
+    rates = tile.hyperparams.learning_rate.copy()
+    rates[1] = np.nan
+    poisoned = dataclasses.replace(tile, hyperparams=tile.hyperparams.replace(learning_rate=rates))
+    result = train(dataclasses.replace(plan, tiles=(poisoned,)))
+    assert result[1][3]  # diverged
+    for i in (0, 2, 3):
+        assert same(result[i], alone[i])
+
+
+def test_a_diverged_trial_stops_being_recorded():
+    (result,) = run(
+        plan_of([config(1e30, optimizer="momentum"), config(1e-2)], tile_size=2),
+        data(),
+        seed=0,
+        on_event=lambda event: None,
+    )
+    broken, fine = 0, 1
+    assert result.diverged.tolist() == [True, False]
+    assert result.epochs[broken] <= 2 and result.epochs[fine] == NUM_EPOCHS
+    assert np.isnan(result.train_loss[result.epochs[broken] :, broken]).all()
+    assert np.isfinite(result.train_loss[:, fine]).all()
+
+
+def test_padding_members_never_reach_the_results():
+    events = []
+    results = list(run(plan_of(BASE[:3], tile_size=4), data(), seed=0, on_event=events.append))
+    (result,) = results
+    assert result.tile.trials == (0, 1, 2)
+    assert result.train_loss.shape == (NUM_EPOCHS, 3) and result.scores.shape == (NUM_EPOCHS, 3, 2)
+    assert all(len(event.scores) == 3 for event in events if isinstance(event, TileEpoch))
+
+
+def test_row_padding_and_tile_size_change_little(alone):
+    wider = dataclasses.replace(PROBLEM, train_rows=192)
+    more_rows = train(plan_of(BASE, tile_size=4, problem=wider), data(192))
+    other_size = train(plan_of(BASE, tile_size=2))
+    for i in range(4):  # rates up to 0.03: 5e-4 relative after three epochs
+        np.testing.assert_allclose(more_rows[i][0], alone[i][0], rtol=5e-4)
+        np.testing.assert_allclose(other_size[i][0], alone[i][0], rtol=5e-4)
+
+
+def test_compiles_are_those_of_the_plan():
+    compiled: list[str] = []
+
+    def listen(event: str, duration: float, **details: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(str(details.get("fun_name")))
+
+    # A width that no other test has, so that nothing is compiled already.
+    configs = [
+        config(1e-2, hidden_units=11, batch_size=b, num_layers=n, optimizer=o)
+        for b in (16, 32)
+        for n in (1, 2)
+        for o in ("momentum", "adam")
+    ]
+    plan = plan_of(configs)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        events = []
+        train(plan, on_event=events.append)
+        assert sum("jaxbn_epoch" in name for name in compiled) == len(plan.programs)
+        assert sum(isinstance(event, Compiled) for event in events) == len(plan.programs)
+        compiled.clear()
+        train(plan)
+        assert not [name for name in compiled if "jaxbn_" in name]
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_closing_early_stops_the_workers():
+    before = threading.active_count()
+    plan = plan_of([config(1e-3 * (i + 1)) for i in range(12)], tile_size=2)
+    results = run(plan, data(), seed=0, on_event=lambda event: None)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_x64_reaches_the_workers():
+    with jax.enable_x64(True):
+        (result,) = run(plan_of(BASE, tile_size=4), data(), seed=0, on_event=lambda event: None)
+        kinds = {np.asarray(leaf).dtype for leaf in jax.tree.leaves(result.variables)}
+    assert kinds == {np.dtype(np.float64)}
+
+
+def test_rates_of_an_accelerator_ask_for_wide_tiles():
+    assert cost.rates("gpu", 1).largest_tile > cost.rates("cpu", 2).largest_tile
