@@ -1,4 +1,4 @@
-"""The command line: a file for each command. JAX is imported by commands that need it, never for their help."""
+"""The command line: a file for each command. Those that need JAX import it; their help never does."""
 
 from jaxbn.cli.entry import main
 

@@ -55,11 +55,11 @@ COMMANDS = {
     "predict": Command(
         predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."
     ),
-    "space": Command(
-        space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."
-    ),
+    "space": Command(space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."),
     "doctor": Command(
-        doctor.Arguments, doctor.run, "Check that the installed JAX computes the right numbers.\n\nThe exit status is 1 if it does not."
+        doctor.Arguments,
+        doctor.run,
+        "Check that the installed JAX computes the right numbers.\n\nThe exit status is 1 if it does not.",
     ),
 }
 
@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: its name and arguments; those of the process if not given.
 
     Returns:
-        The exit status: 0, 1 where `doctor` found something wrong, 2 for a user's mistake, 130 when interrupted.
+        The exit status: 0; 1 where `doctor` found something wrong, 2 for a user's mistake, 130 when
+        interrupted, 141 when nobody reads the output any more.
     """
     # JAX reads it when it is imported; without it, some releases talk about their compiler on stderr.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

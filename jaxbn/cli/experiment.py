@@ -18,8 +18,10 @@ class Experiment:
     """The arguments; the docstring of each is its help."""
 
     data: Annotated[Positional[str], arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = "digits"
-    """digits, breast_cancer, wine, iris, diabetes or mnist5k; or a path: CSV, TSV, Parquet, NPZ, a folder of IDX files."""
-    target: Annotated[str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")] = None
+    """digits, breast_cancer, wine, iris, diabetes, mnist5k; or a path: CSV, TSV, Parquet, NPZ, folder of IDX."""
+    target: Annotated[
+        str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")
+    ] = None
     """The column to predict: a name, or a number from 0."""
     space: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: see jaxbn space)")] = None
     """What to search, in TOML."""

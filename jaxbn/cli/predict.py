@@ -28,7 +28,7 @@ class Arguments:
     data: Annotated[Positional[str], arg(metavar="DATA", help_behavior_hint="")]
     """Rows like those of the training data, with or without the target."""
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: CSV on stdout)")] = None
-    """Where to write, as CSV or Parquet by its ending: a row per record, with probabilities where there are classes."""
+    """Where to write, as CSV or Parquet by its ending: a row per record."""
     overwrite: Flag = False
     """Replace a file that is there."""
 
@@ -43,12 +43,14 @@ def run(arguments: Arguments) -> int:
         Exit status 0.
 
     Raises:
-        UserError: there is no such model, the rows are not like those of its training, or the file is there already.
+        UserError: there is no such model, the rows are not like its training data, or the file is there already.
     """
     out = arguments.out
     if out is not None:
         if out.suffix.lower() not in ENDINGS:
-            raise UserError(f"--out {str(out)!r} is of no kind that can be written: give a name in .csv or .parquet")
+            raise UserError(
+                f"--out {str(out)!r} is of no kind that can be written: give a name in .csv or .parquet"
+            )
         if out.exists() and not arguments.overwrite:
             raise UserError(f"{str(out)!r} exists already: choose another --out, or add --overwrite")
         if out.is_dir():
@@ -70,7 +72,9 @@ def run(arguments: Arguments) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, content.getvalue())
     except OSError as error:
-        raise UserError(f"cannot write {str(out)!r}: {error.strerror or error}; choose another --out") from error
+        raise UserError(
+            f"cannot write {str(out)!r}: {error.strerror or error}; choose another --out"
+        ) from error
     print(f"{len(frame):,} predictions are in {out}")
     return 0
 

@@ -103,6 +103,7 @@ class Progress:
         )
 
     def __rich__(self) -> RenderableType:
+        """A bar, and below it everything in one line."""
         bar = Table.grid(padding=(0, 1), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(justify="right", width=4)
@@ -145,7 +146,9 @@ class Display:
             if self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
                 self.spoke = time.perf_counter()
                 left = self.progress.left()
-                print(self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True)
+                print(
+                    self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True
+                )
 
 
 @contextlib.contextmanager

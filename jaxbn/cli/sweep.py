@@ -43,7 +43,11 @@ def run(experiment: Experiment, *, started: float) -> int:
         def on_start(setup: "Setup") -> None:
             shown.follow(
                 Progress(
-                    len(setup.configs), setup.num_epochs, len(setup.plan.programs), setup.metric, setup.rank_by
+                    len(setup.configs),
+                    setup.num_epochs,
+                    len(setup.plan.programs),
+                    setup.metric,
+                    setup.rank_by,
                 )
             )
 

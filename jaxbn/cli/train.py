@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> int:
         Exit status 0.
 
     Raises:
-        UserError: there is no such trial, its data are not there any more, or it diverged; nothing has been written.
+        UserError: there is no such trial, its data are gone, or it diverged; nothing has been written.
     """
     folder, number = trial_of(arguments.trial)
     with display("Starting JAX and reading the run") as shown:
@@ -87,5 +87,7 @@ def trial_of(given: str) -> tuple[Path, int | None]:
     if not mark:
         return Path(given), None
     if not (number.isascii() and number.isdigit()):
-        raise UserError(f"{given!r} names no trial: write RUN#TRIAL with the number of a trial, such as {run}#12")
+        raise UserError(
+            f"{given!r} names no trial: write RUN#TRIAL with the number of a trial, such as {run}#12"
+        )
     return Path(run), int(number)

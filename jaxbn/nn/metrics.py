@@ -68,7 +68,8 @@ def roc_auc(logits: Array, labels: Array, where: Array) -> Array:
         order = jnp.sort(scores)
         below, upto = (jnp.searchsorted(order, scores, side=side) for side in ("left", "right"))
         rank = (below + upto + 1) / 2
-        num_positive, num_negative = positive.sum(), (where & ~positive).sum()
+        # Counted in floats: the number of pairs passes 2^31 from 93,000 rows on.
+        num_positive, num_negative = (rows.sum(dtype=scores.dtype) for rows in (positive, where & ~positive))
         area = jnp.where(positive, rank, 0).sum() - num_positive * (num_positive + 1) / 2
         return area / jnp.maximum(num_positive * num_negative, 1), (num_positive > 0) & (num_negative > 0)
 

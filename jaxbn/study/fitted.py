@@ -142,7 +142,9 @@ class FittedModel:
             write(folder / "model.safetensors", save(_named(self.variables)))
             write_json(folder / "model.json", record)
         except OSError as error:
-            raise UserError(f"cannot write the model to {str(folder)!r}: {error.strerror or error}") from error
+            raise UserError(
+                f"cannot write the model to {str(folder)!r}: {error.strerror or error}"
+            ) from error
 
     @classmethod
     def load(cls, folder: str | Path) -> "FittedModel":
@@ -211,13 +213,12 @@ def _named(variables: Variables) -> dict[str, np.ndarray]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
     # safetensors writes the bytes as they lie: a slice without its padding must become an array of its own.
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C") for path, leaf in leaves
+        jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C")
+        for path, leaf in leaves
     }
 
 
-def _read_variables(
-    path: Path, config: Config, preprocessor: Preprocessor, num_outputs: int
-) -> Variables:
+def _read_variables(path: Path, config: Config, preprocessor: Preprocessor, num_outputs: int) -> Variables:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -111,6 +111,8 @@ def _dataset(results: Results, data: Any) -> Dataset:
         raise UserError("the sweep was given arrays, which its run does not hold: give the data again")
     if isinstance(data, Dataset):
         dataset = data
+    elif isinstance(data, tuple):
+        dataset = load_data(data, task=request.task)  # type: ignore[arg-type]
     else:
         source = request.source if data is None else data
         if isinstance(source, str) and "/" in source and not Path(source).exists():

@@ -1,27 +1,37 @@
 """The run directory: what a sweep leaves on the disk.
 
-    NAME/
-      run.json          what was asked for, where it ran, the plan, the figures
-      trials.parquet    a row per trial
-      curves.parquet    a row per trial and epoch
-      best/             model.safetensors and model.json: everything prediction needs
+NAME/
+  run.json          what was asked for, where it ran, the plan, the figures
+  trials.parquet    a row per trial
+  curves.parquet    a row per trial and epoch
+  best/             model.safetensors and model.json: everything prediction needs
 """
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jaxbn.errors import UserError
 from jaxbn.search import HYPERPARAMETERS
 from jaxbn.study.files import check_place, new_folder, read_json, write_json
 from jaxbn.study.fitted import FittedModel
-from jaxbn.study.results import Request, Results, Summary
+from jaxbn.study.summary import Request, Summary
 from jaxbn.study.typed import misfit
 
 if TYPE_CHECKING:
     import polars as pl
 
 FORMAT, VERSION = "jaxbn-run", 1
+
+
+class Run(NamedTuple):
+    """What a run directory holds: what was asked for, the figures, both tables, the winner."""
+
+    request: Request
+    summary: Summary
+    trials: "pl.DataFrame"
+    curves: "pl.DataFrame"
+    best_model: FittedModel
 
 
 def check_free(folder: str | Path, *, overwrite: bool) -> None:
@@ -39,7 +49,7 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
     check_place(folder)
 
 
-def save(results: Results, folder: str | Path, *, overwrite: bool = False) -> None:
+def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
     """Write a run directory, whole or not at all.
 
     Raises:
@@ -50,20 +60,20 @@ def save(results: Results, folder: str | Path, *, overwrite: bool = False) -> No
     record = {
         "format": FORMAT,
         "version": VERSION,
-        "request": dataclasses.asdict(results.request),
-        **results.summary.to_json(),
+        "request": dataclasses.asdict(run.request),
+        **run.summary.to_json(),
     }
     try:
         with new_folder(folder) as partial:
-            results.trials.write_parquet(partial / "trials.parquet")
-            results.curves.write_parquet(partial / "curves.parquet")
-            results.best_model.save(partial / "best")
+            run.trials.write_parquet(partial / "trials.parquet")
+            run.curves.write_parquet(partial / "curves.parquet")
+            run.best_model.save(partial / "best")
             write_json(partial / "run.json", record)
     except OSError as error:
         raise UserError(f"cannot write the run to {str(folder)!r}: {error.strerror or error}") from error
 
 
-def load(folder: str | Path) -> Results:
+def load(folder: str | Path) -> Run:
     """Read a run directory.
 
     Raises:
@@ -93,7 +103,7 @@ def load(folder: str | Path) -> Results:
         or not set(request.space or ()) <= set(HYPERPARAMETERS)
     ):
         raise UserError(f"the files of {str(folder)!r} do not go together: run the sweep again")
-    return Results(request, trials, curves, summary, (FittedModel.load(folder / "best"),))
+    return Run(request, summary, trials, curves, FittedModel.load(folder / "best"))
 
 
 def _read(path: Path) -> "pl.DataFrame":

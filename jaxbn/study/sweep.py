@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib.metadata
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,9 +23,10 @@ from jaxbn.study import run_dir as directory
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.frames import curves_frame, trials_frame
 from jaxbn.study.history import History
-from jaxbn.study.results import Baseline, Best, Request, Results, Seconds, Summary
+from jaxbn.study.results import Results
 from jaxbn.study.score import constant_outputs, scores, standard_error
 from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.summary import Baseline, Best, Request, Seconds, Summary
 
 BASELINES = {"classification": "majority class", "regression": "mean"}
 LINEAR_BASELINE = "best linear model"
@@ -264,7 +266,7 @@ def request(
         class_weight=dict(class_weight) if isinstance(class_weight, Mapping) else class_weight,
         source=setup.dataset.source,
         test_source=setup.dataset.test_source,
-        reading=setup.dataset.reading.to_json(),
+        reading=json.loads(json.dumps(setup.dataset.reading.to_json())),
         task=setup.dataset.task,
         fingerprint=fingerprint(setup.dataset),
         versions={name: importlib.metadata.version(name) for name in ("jaxbn", "jax", "jaxlib", "flax", "optax")},

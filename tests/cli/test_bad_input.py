@@ -9,7 +9,8 @@ import pytest
 
 from jaxbn.cli import main
 
-SMALL = '[num_layers]\nvalue = 1\n[hidden_units]\nvalue = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\nscale = "log"\n'
+ONE_LAYER = "[num_layers]\nvalue = 1\n[hidden_units]\nvalue = 8\n"
+SMALL = ONE_LAYER + '[learning_rate]\nlow = 0.01\nhigh = 0.1\nscale = "log"\n'
 ROWS = "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(40))
 
 
@@ -34,7 +35,7 @@ def finished(tmp_path_factory):
 def refused(argv, capsys):
     """The one sentence with which a command is refused; nothing has been written."""
     before = sorted(Path.cwd().rglob("*"))
-    assert main(argv) == 2
+    assert main(argv.split() if isinstance(argv, str) else argv) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("jaxbn: ") and said.err.count("\n") == 1, said.err
@@ -87,7 +88,10 @@ def test_arguments(here, capsys, argv, words):
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ("\n[lerning_rate]\nlow = 0.1\nhigh = 1\n", ["line 2", "'lerning_rate'", "did you mean 'learning_rate'"]),
+        (
+            "\n[lerning_rate]\nlow = 0.1\nhigh = 1\n",
+            ["line 2", "'lerning_rate'", "did you mean 'learning_rate'"],
+        ),
         ('[momentum]\nlow = 0.9\nhigh = 0.99\nscal = "log"\n', ["line 4", "'scal'", "did you mean 'scale'"]),
         ('[momentum]\nlow = 0.9\nhigh = 0.99\nscale = "lgo"\n', ["line 1", "'lgo'", "did you mean 'log'"]),
         ('\n\n[optimizer]\nchoices = ["adam", "adm"]\n', ["line 3", "'adm'", "did you mean 'adam'"]),
@@ -119,14 +123,17 @@ def test_space(here, capsys, toml, words):
         ("", ["empty"]),
         ("u,v,kind\n1,2,a\n1,2\n3,4,b\n", ["line 3"]),
         ("u,v,kind\n" + "1,2,a\n" * 20, ["one class", "'a'"]),
-        ("u,v,kind\n" + "".join(f"{i},2,name{i}\n" for i in range(60)), ["60 classes", "is this regression?"]),
+        (
+            "u,v,kind\n" + "".join(f"{i},2,name{i}\n" for i in range(60)),
+            ["60 classes", "is this regression?"],
+        ),
         ("u,v,kind\n1,inf,a\n" + ROWS, ["infin", "'v'"]),
         ("u,kind\n1,\n2,\n", ["target"]),
     ],
 )
 def test_tables(here, capsys, table, words):
     (here / "table.csv").write_text(table)
-    message = refused("sweep table.csv --out run".split(), capsys)
+    message = refused("sweep table.csv --out run", capsys)
     for word in words:
         assert word in message
 
@@ -135,32 +142,34 @@ def test_a_broken_parquet_file(here, capsys):
     pl.DataFrame({"u": range(50), "kind": ["a", "b"] * 25}).write_parquet("whole.parquet")
     content = (here / "whole.parquet").read_bytes()
     (here / "half.parquet").write_bytes(content[: len(content) // 2])
-    assert "broken Parquet" in refused("sweep half.parquet --out run".split(), capsys)
+    assert "broken Parquet" in refused("sweep half.parquet --out run", capsys)
 
 
 def test_an_existing_run_is_kept(here, capsys, finished):
     shutil.copytree(finished, "run")
     before = (here / "run/run.json").read_bytes()
-    assert "exists already" in refused("sweep iris --out run".split(), capsys)
-    assert "exists already" in refused("plan iris --out run".split(), capsys)
-    assert "unknown data set" in refused("sweep irs --out run --overwrite".split(), capsys)
+    assert "exists already" in refused("sweep iris --out run", capsys)
+    assert "exists already" in refused("plan iris --out run", capsys)
+    assert "unknown data set" in refused("sweep irs --out run --overwrite", capsys)
     assert (here / "run/run.json").read_bytes() == before
 
 
 def test_only_a_run_is_overwritten(here, capsys):
     (here / "photos").mkdir()
     (here / "photos/me.jpg").write_text("me")
-    assert "holds no run" in refused("sweep iris --out photos --overwrite".split(), capsys)
+    assert "holds no run" in refused("sweep iris --out photos --overwrite", capsys)
 
 
 def test_a_file_cannot_hold_a_run(here, capsys):
-    assert "good.csv" in refused("sweep iris --out good.csv/run".split(), capsys)
+    assert "good.csv" in refused("sweep iris --out good.csv/run", capsys)
 
 
 def test_when_every_trial_diverges(here, capsys):
-    (here / "space.toml").write_text("[learning_rate]\nvalue = 1e30\n[optimizer]\nvalue = 'sgd'\n" + SMALL[:47])
+    (here / "space.toml").write_text(
+        "[learning_rate]\nvalue = 1e30\n[optimizer]\nvalue = 'sgd'\n" + ONE_LAYER
+    )
     argv = "sweep iris --space space.toml --num-configs 1 --num-epochs 2 --out run"
-    assert "diverged" in refused(argv.split(), capsys)
+    assert "diverged" in refused(argv, capsys)
 
 
 def _set(name, **values):

@@ -17,7 +17,9 @@ from jaxbn.cli import main
 from jaxbn.engine.programs import METRICS
 from jaxbn.search import HYPERPARAMETERS, SAMPLERS, Space
 
-SPACE = '[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\n'
+SPACE = (
+    "[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, io.StringIO() as printed:
         patch.chdir(folder)
         patch.setattr(sys, "stdout", printed)
-        assert main("sweep iris --space space.toml --num-configs 4 --num-epochs 3 --out run".split()) == 0
+        assert run("sweep iris --space space.toml --num-configs 4 --num-epochs 3 --out run") == 0
         (folder / "printed.txt").write_text(printed.getvalue())
     return folder
 
@@ -39,8 +41,12 @@ def here(folder, monkeypatch):
     return folder
 
 
+def run(command):
+    return main(command.split())
+
+
 def output(capsys, command):
-    assert main(command.split()) == 0
+    assert run(command) == 0
     return capsys.readouterr().out
 
 
@@ -74,7 +80,7 @@ def test_the_report_of_a_sweep(here):
 def test_a_leaderboard_is_ranked(here, capsys):
     record = json.loads(output(capsys, "leaderboard run --top 3 --json"))
     rows = record["leaderboard"]
-    assert [row["trial"] for row in rows][0] == record["best"]["trial"]
+    assert rows[0]["trial"] == record["best"]["trial"]
     assert len(rows) == 3
     keys = [(-row["valid_accuracy"], row["valid_loss"], row["trial"]) for row in rows]
     assert keys == sorted(keys)
@@ -89,7 +95,7 @@ def test_a_trial_is_trained_again_and_predicts(here, capsys):
         assert f"{split['accuracy']:.4f}" in printed
     assert (here / f"run/models/{best}/model.json").is_file()
     output(capsys, "train run#0 --refit --out mine")
-    assert main("train run#0 --refit --out mine".split()) == 2
+    assert run("train run#0 --refit --out mine") == 2
     output(capsys, "train run#0 --refit --out mine --overwrite")
     capsys.readouterr()
 
@@ -111,14 +117,16 @@ def test_a_trial_is_trained_again_and_predicts(here, capsys):
 
 def test_a_file_of_predictions_is_replaced_only_when_asked(here, capsys):
     (here / "mine.csv").write_text("mine")
-    assert main("predict run iris --out mine.csv".split()) == 2
+    assert run("predict run iris --out mine.csv") == 2
     assert (here / "mine.csv").read_text() == "mine"
     output(capsys, "predict run iris --out mine.csv --overwrite")
     assert len((here / "mine.csv").read_text().splitlines()) == 151
 
 
 def test_a_regression_predicts_numbers(here, capsys):
-    record = json.loads(output(capsys, "sweep diabetes --space space.toml --num-configs 1 --num-epochs 2 --json --out d"))
+    record = json.loads(
+        output(capsys, "sweep diabetes --space space.toml --num-configs 1 --num-epochs 2 --json --out d")
+    )
     assert {"loss", "r2"} == set(record["test"])
     rows = list(csv.DictReader(io.StringIO(output(capsys, "predict d diabetes"))))
     assert list(rows[0]) == ["prediction"]
@@ -135,7 +143,9 @@ def test_the_object_of_json(here, capsys):
     assert set(record["seconds"]) == {"import", "compile", "train", "total"}
     assert record["num_trials"] == 2 and record["num_train"] == 90 and record["run"] == "other"
     written = json.loads((here / "other/run.json").read_text())
-    assert {name: written[name] for name in names - {"run"}} == {name: record[name] for name in names - {"run"}}
+    assert {name: written[name] for name in names - {"run"}} == {
+        name: record[name] for name in names - {"run"}
+    }
 
 
 def test_each_sweep_has_a_folder_of_its_own(here, capsys, monkeypatch):
@@ -159,11 +169,19 @@ def test_the_space_to_edit_is_the_default_space(tmp_path, capsys):
     (tmp_path / "space.toml").write_text(printed)
     assert Space.from_toml(tmp_path / "space.toml") == Space.default()
     # Without the marks of the tables that are commented out, every hyperparameter is searched.
-    lines = [line.removeprefix("# ") for line in printed.splitlines() if line[:3] != "# " or "=" in line or "[" in line]
-    tables = [line for line in lines if line.startswith("[") or line.split(" ")[0] in ("low", "high", "scale", "choices")]
-    assert set(tomllib.loads("\n".join(line for line in tables if "," not in line or "choices" in line))) == set(
-        HYPERPARAMETERS
-    )
+    lines = [
+        line.removeprefix("# ")
+        for line in printed.splitlines()
+        if line[:3] != "# " or "=" in line or "[" in line
+    ]
+    tables = [
+        line
+        for line in lines
+        if line.startswith("[") or line.split(" ")[0] in ("low", "high", "scale", "choices")
+    ]
+    assert set(
+        tomllib.loads("\n".join(line for line in tables if "," not in line or "choices" in line))
+    ) == set(HYPERPARAMETERS)
 
 
 def test_help_names_what_there_is(capsys):
@@ -201,7 +219,9 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
 
 def test_an_interrupt_leaves_nothing(tmp_path):
     argv = [sys.executable, "-m", "jaxbn", "sweep", "iris", "--num-configs", "64", "--num-epochs", "5000"]
-    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         time.sleep(6)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -224,3 +244,11 @@ def test_the_doctor_in_a_process_of_its_own():
     record = json.loads(done.stdout)
     assert done.returncode == (0 if record["ok"] else 1)
     assert {check["ok"] for check in record["checks"]} == {True}
+
+
+def test_a_doctor_who_finds_something(monkeypatch, capsys):
+    monkeypatch.setattr("jaxbn.doctor.known_bad", lambda jaxlib, backend: "jaxlib 0.0 counts on its fingers")
+    monkeypatch.setattr("jaxbn.doctor.canaries", lambda: ())
+    assert main(["doctor"]) == 1
+    printed = capsys.readouterr().out
+    assert "counts on its fingers" in printed and "Do not trust this JAX" in printed

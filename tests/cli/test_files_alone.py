@@ -29,7 +29,12 @@ def rows(num_rows):
     """Numbers, text and missing values; the class follows from three of the columns, but not always."""
     draw = random.Random(0)
     for number in range(num_rows):
-        size, weight, colour, town = draw.gauss(0, 1), draw.gauss(5, 2), draw.choice(COLOURS), draw.choice(TOWNS)
+        size, weight, colour, town = (
+            draw.gauss(0, 1),
+            draw.gauss(5, 2),
+            draw.choice(COLOURS),
+            draw.choice(TOWNS),
+        )
         kind = 4 * (size > 0) + 2 * (colour in ("red", "blue")) + (weight > 5)
         if draw.random() < 0.1:
             kind = draw.randrange(8)
@@ -60,7 +65,7 @@ def test_files_alone(here, capsys):
     argv = "sweep learn.csv --target kind --drop id --test-data judge.csv --space space.toml --out run --json"
     assert main([*argv.split(), "--num-configs", "4", "--num-epochs", "3"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert main("predict run judge.csv --out predictions.csv".split()) == 0
+    assert main(["predict", "run", "judge.csv", "--out", "predictions.csv"]) == 0
 
     with open("judge.csv", newline="") as file:
         given = [row["kind"] for row in csv.DictReader(file)]

@@ -1,0 +1,217 @@
+"""A sweep end to end, small: its tables, its figures, its files, and one row trained again."""
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+
+import jaxbn
+from jaxbn import Choice, Float, Results, Space, UserError
+from jaxbn.search import HYPERPARAMETERS
+from jaxbn.study.sweep import covered
+
+SPACE = Space(
+    learning_rate=Float(1e-3, 0.03, scale="log"),
+    optimizer=Choice("momentum", "adam"),
+    momentum=Float(0.8, 0.95),
+    hidden_units=8,
+    num_layers=1,
+)
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Results:
+    folder = tmp_path_factory.mktemp("runs") / "wine"
+    return jaxbn.sweep(SPACE, "wine", num_configs=12, num_epochs=EPOCHS, run_dir=folder)
+
+
+@pytest.fixture(scope="module")
+def loaded(results, tmp_path_factory) -> Results:
+    folder = tmp_path_factory.mktemp("again") / "wine"
+    results.save(folder)
+    return Results.load(folder)
+
+
+def test_trials_have_a_row_for_each_config(results):
+    trials = results.trials
+    assert trials["trial"].to_list() == list(range(12))
+    assert set(HYPERPARAMETERS) < set(trials.columns)
+    assert {"status", "epochs", "train_loss", "valid_loss", "valid_accuracy", "train_seconds"} < set(trials.columns)
+    adam = trials.filter(pl.col("optimizer") == "adam")
+    assert adam["momentum"].null_count() == len(adam) > 0
+    assert adam["b2"].null_count() == 0
+    assert trials["status"].unique().to_list() == ["ok"]
+
+
+def test_curves_have_a_row_for_each_epoch(results):
+    curves = results.curves
+    assert curves.columns == ["trial", "epoch", "learning_rate", "train_loss", "valid_loss", "valid_accuracy"]
+    assert len(curves) == 12 * EPOCHS
+    last = curves.filter(pl.col("epoch") == EPOCHS).sort("trial")
+    assert last["valid_accuracy"].to_list() == results.trials["valid_accuracy"].to_list()
+    np.testing.assert_allclose(last["learning_rate"], results.trials["learning_rate"], rtol=1e-6)
+
+
+def test_the_winner_leads_the_leaderboard(results):
+    top = results.leaderboard(3)
+    assert top["trial"][0] == results.best.trial
+    assert top["valid_accuracy"][0] == results.trials["valid_accuracy"].max()
+    assert results.best.validation["accuracy"] == top["valid_accuracy"][0]
+    assert 1 <= results.summary.num_tied <= 12
+
+
+def test_test_scores_are_scikit_learns(results):
+    dataset = jaxbn.load_data("wine")
+    split, _ = jaxbn.data.split_rows(dataset, seed=0)
+    rows = dataset.features.numeric[split.test]
+    truth = [dataset.classes[code] for code in dataset.target[split.test]]
+    assert results.test["accuracy"] == pytest.approx(accuracy_score(truth, results.best_model.predict(rows)))
+    probabilities = results.best_model.predict_proba(rows)
+    assert results.test["loss"] == pytest.approx(log_loss(dataset.target[split.test], probabilities), rel=1e-4)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+
+
+def test_baselines(results):
+    majority, linear = results.summary.baselines
+    assert majority.name == "majority class"
+    assert majority.validation["accuracy"] < 0.5 < linear.validation["accuracy"]
+
+
+def test_a_run_read_again_is_the_run(results, loaded):
+    assert loaded.summary == results.summary
+    assert loaded.request == results.request
+    assert loaded.trials.equals(results.trials)
+    assert loaded.curves.equals(results.curves)
+    rows = jaxbn.load_data("wine").features.numeric[:7]
+    np.testing.assert_array_equal(loaded.best_model.predict_proba(rows), results.best_model.predict_proba(rows))
+
+
+def test_summary_is_json_by_the_agreed_names(results):
+    record = json.loads(json.dumps(results.summary.to_json(), allow_nan=False))
+    assert {"best", "test", "num_trials", "num_diverged", "num_programs", "num_train", "seconds"} <= set(record)
+    assert set(record["best"]) == {"trial", "config", "validation"}
+    assert set(record["seconds"]) == {"import", "compile", "train", "total"}
+    assert record["num_train"] + record["num_valid"] + record["num_test"] == 178
+
+
+def test_one_row_trained_again_is_the_row(loaded):
+    for trial in (0, 5):
+        model, scores = jaxbn.retrain(loaded, trial)
+        row = loaded.trials.row(trial, named=True)
+        assert scores["validation"]["loss"] == pytest.approx(row["valid_loss"], rel=5e-4)
+        assert model.config.learning_rate == row["learning_rate"]
+
+
+def test_refit_learns_from_more_rows(loaded):
+    model, scores = jaxbn.retrain(loaded, refit=True)
+    assert set(scores) == {"test"}
+    _, first = jaxbn.retrain(loaded)
+    assert scores["test"]["loss"] != first["test"]["loss"]
+    assert model.predict(jaxbn.load_data("wine").features.numeric[:3]).shape == (3,)
+
+
+def test_a_config_alone_gives_its_curve_again(results):
+    row = results.trials.row(3, named=True)
+    values = {name: row[name] for name in HYPERPARAMETERS if row[name] is not None}
+    alone = jaxbn.sweep(Space(**values), "wine", num_configs=1, num_epochs=EPOCHS)
+    curve = results.curves.filter(pl.col("trial") == 3)
+    np.testing.assert_allclose(alone.curves["train_loss"], curve["train_loss"], rtol=5e-4)
+
+
+def test_ensemble_averages_probabilities(results):
+    rows = jaxbn.load_data("wine").features.numeric[:9]
+    three = results.ensemble(3)
+    expected = np.mean([model.predict_proba(rows) for model in results.models[:3]], axis=0)
+    np.testing.assert_allclose(three.predict_proba(rows), expected)
+    assert three.predict(rows).tolist() == [results.best_model.classes[i] for i in expected.argmax(1)]
+    with pytest.raises(UserError, match="weights of 99 trials"):
+        results.ensemble(99)
+
+
+def test_a_prediction_alone_equals_that_in_a_batch(results):
+    rows = jaxbn.load_data("wine").features.numeric[:20]
+    whole = results.best_model.predict_proba(rows)
+    each = np.concatenate([results.best_model.predict_proba(row[None]) for row in rows])
+    np.testing.assert_allclose(each, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_regression_is_in_the_units_of_the_data():
+    results = jaxbn.sweep(
+        Space(hidden_units=8, learning_rate=0.02), "diabetes", num_configs=1, num_epochs=8, metric="mae"
+    )
+    dataset = jaxbn.load_data("diabetes")
+    split, _ = jaxbn.data.split_rows(dataset, seed=0)
+    predicted = results.best_model.predict(dataset.features.numeric[split.test])
+    truth = dataset.target[split.test][:, 0]
+    assert results.test["r2"] == pytest.approx(r2_score(truth, predicted), abs=1e-4)
+    assert results.test["mae"] == pytest.approx(np.abs(truth - predicted).mean(), rel=1e-4)
+    assert results.summary.baselines[0].name == "mean"
+
+
+def test_diverged_trials_are_null_and_counted():
+    space = Space(learning_rate=Choice(1e30, 0.01), optimizer="momentum", hidden_units=8, num_layers=1)
+    results = jaxbn.sweep(space, "iris", num_configs=8, num_epochs=3)
+    lost = results.trials.filter(pl.col("status") == "diverged")
+    assert results.summary.num_diverged == len(lost) > 0
+    assert lost["learning_rate"].unique().to_list() == [1e30]
+    assert results.leaderboard(8)["status"].to_list()[-len(lost) :] == ["diverged"] * len(lost)
+    assert all(value is None or math.isfinite(value) for value in results.trials["valid_loss"])
+
+
+def test_all_diverged_is_said():
+    with pytest.raises(UserError, match="all 2 trials diverged"):
+        jaxbn.sweep(Space(learning_rate=1e30, optimizer="momentum"), "iris", num_configs=2, num_epochs=2)
+
+
+def test_an_existing_run_is_not_replaced_unless_asked(results, tmp_path):
+    folder = tmp_path / "run"
+    results.save(folder)
+    with pytest.raises(UserError, match="exists already"):
+        results.save(folder)
+    results.save(folder, overwrite=True)
+    other = tmp_path / "precious"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="holds no run"):
+        results.save(other, overwrite=True)
+    assert (other / "thesis.txt").read_text() == "years of work"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "run"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "trials.parquet", "best/model.json", "best/model.safetensors"])
+def test_a_broken_run_is_one_sentence(results, tmp_path, name):
+    folder = tmp_path / "run"
+    results.save(folder)
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError):
+        Results.load(folder)
+    path.unlink()
+    with pytest.raises(UserError):
+        Results.load(folder)
+
+
+def test_another_version_is_said(results, tmp_path):
+    folder = tmp_path / "run"
+    results.save(folder)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(record | {"version": 99}))
+    with pytest.raises(UserError, match="version 99"):
+        Results.load(folder)
+
+
+def test_changed_data_are_refused(loaded):
+    x = jaxbn.load_data("wine").features.numeric.copy()
+    y = jaxbn.load_data("wine").target
+    x[0, 0] += 1
+    with pytest.raises(UserError, match="are not those of the sweep"):
+        jaxbn.retrain(loaded, data=(x, y))
+
+
+def test_time_is_counted_once():
+    assert covered([]) == 0
+    assert covered([(0, 1), (0.5, 0.7), (2, 3), (2.5, 4)]) == pytest.approx(3)
