@@ -18,7 +18,7 @@ class Experiment:
     """The arguments; the docstring of each is its help."""
 
     data: Annotated[Positional[str], arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = "digits"
-    """digits, breast_cancer, wine, iris, diabetes, mnist5k; or a path: CSV, TSV, Parquet, NPZ, folder of IDX."""
+    """digits, breast_cancer, wine, iris, diabetes, mnist5k, or a path: CSV, TSV, Parquet, NPZ, IDX folder."""
     target: Annotated[
         str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")
     ] = None

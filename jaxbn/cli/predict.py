@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
         Exit status 0.
 
     Raises:
-        UserError: there is no such model, the rows are not like its training data, or the file is there already.
+        UserError: there is no such model, the rows are not like its training data, or the file exists.
     """
     out = arguments.out
     if out is not None:

@@ -64,9 +64,9 @@ def toml() -> str:
 
     lines = [
         "# What jaxbn sweep searches by default. Edit it, then: jaxbn sweep DATA --space FILE",
-        "# A hyperparameter takes: low, high and scale (linear, log; one_minus_log for averages; power_of_two",
-        "# for whole numbers), or choices = [...], or value = ... for one that is held fixed. What is not named",
-        '# keeps its default. With when = { optimizer = "adam" } a range holds only there.',
+        "# A hyperparameter takes: low, high and scale (linear, log; one_minus_log for averages;",
+        "# power_of_two for whole numbers), or choices = [...], or value = ... for one that is held fixed.",
+        '# What is not named keeps its default. With when = { optimizer = "adam" } a range holds only there.',
     ]
     for chosen, mark in ((True, ""), (False, "# ")):
         for name, row in HYPERPARAMETERS.items():

@@ -70,7 +70,7 @@ def test_every_metric_has_an_oracle():
 
 
 @pytest.mark.parametrize("name", ORACLES)
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(case=classification())
 def test_classification_equals_scikit_learn(name, case):
     logits, labels, where = case
@@ -121,7 +121,7 @@ REGRESSION_ORACLES = {
 
 @pytest.mark.parametrize("targets", [1, 3])
 @pytest.mark.parametrize("name", REGRESSION_ORACLES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.2, 1.0]), offset=st.sampled_from([0.0, 1e3]))
 def test_regression_equals_scikit_learn(name, targets, seed, share, offset):
     rng = np.random.default_rng(seed)
