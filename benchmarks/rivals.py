@@ -292,9 +292,7 @@ def _init(seed: int) -> State:
     return State(params, stats, optax.adam(1e-3).init(params))
 
 
-def _step(
-    state: State, rate: jax.Array, x: jax.Array, y: jax.Array, rows: jax.Array
-) -> tuple[State, jax.Array]:
+def _step(state: State, rate: jax.Array, x: jax.Array, y: jax.Array, rows: jax.Array) -> tuple[State, jax.Array]:
     def loss_of(params):
         a, moments = x[rows], []
         for layer in params[:-1]:

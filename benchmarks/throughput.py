@@ -47,9 +47,7 @@ def jaxbn_tiles(x, y, learning_rates, num_epochs: int, batch_size: int, seed: in
     space = Space(learning_rate=Choice(*rates), hidden_units=64, num_layers=2, batch_size=batch_size)
     configs = [space.config({"learning_rate": (i + 0.5) / len(rates)}) for i in range(len(rates))]
     problem = Problem("classification", x.shape[1], 10, pad(len(x), LADDER), CHUNK, ("loss", "accuracy"))
-    plan = plan_tiles(
-        configs, space, problem, num_rows=len(x), num_epochs=num_epochs, rates=machine()
-    )
+    plan = plan_tiles(configs, space, problem, num_rows=len(x), num_epochs=num_epochs, rates=machine())
     weight = np.ones(len(x), np.float32)
     data = Data(
         padded(Rows(x, y, weight, len(x)), problem.train_rows),
@@ -84,7 +82,10 @@ def measure(rivals: tuple[Rival, ...], rounds: int, most: int) -> dict[str, list
             count = min(rival.num_configs, most)
             rates = np.logspace(-3.5, -1.5, count)
             timings[rival.name].append(rival.run(x, y, rates, NUM_EPOCHS, BATCH_SIZE, SEED))
-            print(f"round {number + 1}: {rival.name} {timings[rival.name][-1].milliseconds_per_config:.2f} ms", flush=True)
+            print(
+                f"round {number + 1}: {rival.name} {timings[rival.name][-1].milliseconds_per_config:.2f} ms",
+                flush=True,
+            )
     return timings
 
 
@@ -152,7 +153,11 @@ def main() -> None:
     }
     print(table(rows))
     if arguments.json:
-        record = {"about": about, "rows": rows, "timings": {k: [asdict(t) for t in v] for k, v in timings.items()}}
+        record = {
+            "about": about,
+            "rows": rows,
+            "timings": {k: [asdict(t) for t in v] for k, v in timings.items()},
+        }
         with open(arguments.json, "w") as file:
             json.dump(record, file, indent=1)
             file.write("\n")

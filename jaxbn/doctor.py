@@ -187,9 +187,7 @@ def _biases() -> np.ndarray:
     @jax.jit
     def program(a, b, bias):
         square = b @ b
-        return jnp.concatenate(
-            [_SCALE * (a @ b + bias[None, :]), square + bias[None, :], square + bias[:, None]]
-        )
+        return jnp.concatenate([_SCALE * (a @ b + bias[None, :]), square + bias[None, :], square + bias[:, None]])
 
     return np.asarray(program(_A, _B, _BIAS))
 

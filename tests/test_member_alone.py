@@ -28,10 +28,7 @@ MERGED = ("sgd", "momentum", "nesterov", "momentum_ewa", "rmsprop", "adam")
 BATCH_SIZES = (3, 4, 5, 8, 11, 13, 16, 28, 29, 48)
 STEP_TOLERANCE, EPOCHS_TOLERANCE = 1e-12, 1e-9
 SLOTS = {"v": ("trace", "ema"), "m": ("mu",), "s": ("nu",)}
-TRACED = (
-    "learning_rate momentum b1 b2 learning_rate_decay decay_kind weight_decay warmup_epochs init_scale bn_decay "
-    "bn_epsilon"
-).split()
+TRACED = ["learning_rate", "momentum", "b1", "b2", "learning_rate_decay", "decay_kind", "weight_decay", "warmup_epochs", "init_scale", "bn_decay", "bn_epsilon"]
 
 
 @functools.cache

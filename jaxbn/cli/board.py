@@ -79,15 +79,10 @@ def ranking(results: "Results", top: int, width: int) -> RenderableType:
     while True:
         columns = [name for name in searched if name not in hidden]
         table = _ranking(shown.to_dicts(), metric, columns)
-        if (
-            Measurement.get(Console(width=1000), Console(width=1000).options, table).maximum <= width
-            or not leaving
-        ):
+        if Measurement.get(Console(width=1000), Console(width=1000).options, table).maximum <= width or not leaving:
             break
         hidden.append(leaving.pop(0))
-    count = (
-        f"{len(shown)} of {summary.num_trials:,} trials" if len(shown) < summary.num_trials else "all trials"
-    )
+    count = f"{len(shown)} of {summary.num_trials:,} trials" if len(shown) < summary.num_trials else "all trials"
     parts: list[RenderableType] = [
         Text(f"Ranking: {count} by validation {metric}", style="bold"),
         Text(),
@@ -112,9 +107,7 @@ def _ranking(rows: list[dict[str, Any]], metric: str, columns: list[str]) -> Tab
     for place, row in enumerate(rows, 1):
         values = [score(row[f"valid_{name}"]) for name in names] + [number(row[name]) for name in columns]
         failed = row["status"] == "diverged"
-        table.add_row(
-            "-" if failed else str(place), str(row["trial"]), *values, style="dim" if failed else None
-        )
+        table.add_row("-" if failed else str(place), str(row["trial"]), *values, style="dim" if failed else None)
     return table
 
 
@@ -122,9 +115,7 @@ def ties(summary: "Summary") -> str:
     """How sure the ranking is, and how many trials diverged, in a sentence."""
     tied = summary.num_tied - 1
     others = {0: "No other trial is", 1: "1 other trial is"}.get(tied, f"{tied:,} other trials are")
-    diverged = (
-        f"; {summary.num_diverged:,} of {summary.num_trials:,} diverged" if summary.num_diverged else ""
-    )
+    diverged = f"; {summary.num_diverged:,} of {summary.num_trials:,} diverged" if summary.num_diverged else ""
     return f"{others} within one standard error ({score(summary.standard_error)}) of the best{diverged}."
 
 

@@ -42,8 +42,7 @@ COMMANDS = {
     "plan": Command(
         Experiment,
         plan.run,
-        "Show what a sweep with these arguments would run and cost.\n\n"
-        "Nothing is compiled, trained or written.",
+        "Show what a sweep with these arguments would run and cost.\n\nNothing is compiled, trained or written.",
     ),
     "leaderboard": Command(leaderboard.Arguments, leaderboard.run, "Show the ranking of a finished sweep."),
     "train": Command(
@@ -52,9 +51,7 @@ COMMANDS = {
         "Train one trial of a sweep again and keep its model.\n\n"
         "With --refit on training and validation rows together, as for a model that will be used.",
     ),
-    "predict": Command(
-        predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."
-    ),
+    "predict": Command(predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."),
     "space": Command(space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."),
     "doctor": Command(
         doctor.Arguments,

@@ -19,9 +19,7 @@ class Experiment:
 
     data: Annotated[Positional[str], arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = "digits"
     """digits, breast_cancer, wine, iris, diabetes, mnist5k, or a path: CSV, TSV, Parquet, NPZ, IDX folder."""
-    target: Annotated[
-        str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")
-    ] = None
+    target: Annotated[str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")] = None
     """The column to predict: a name, or a number from 0."""
     space: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: see jaxbn space)")] = None
     """What to search, in TOML."""
@@ -33,9 +31,9 @@ class Experiment:
     """How configurations are chosen."""
     metric: Annotated[str | None, arg(metavar="M", help_behavior_hint="(default: accuracy, or r2)")] = None
     """What ranks: accuracy, balanced_accuracy, roc_auc, f1, log_loss or loss; r2, mse, mae or loss."""
-    task: Annotated[
-        str | None, arg(metavar="classification|regression", help_behavior_hint="(default: found out)")
-    ] = None
+    task: Annotated[str | None, arg(metavar="classification|regression", help_behavior_hint="(default: found out)")] = (
+        None
+    )
     """What is to be learned."""
     seed: Count = 0
     """Of the split, the configurations, weights, data order and dropout."""

@@ -41,11 +41,7 @@ def run(arguments: Arguments) -> int:
     results = Results.load(arguments.run)
     if arguments.json:
         rows = results.leaderboard(arguments.top).to_dicts()
-        print(
-            json.dumps(
-                {**results.summary.to_json(), "run": arguments.run, "leaderboard": rows}, allow_nan=False
-            )
-        )
+        print(json.dumps({**results.summary.to_json(), "run": arguments.run, "leaderboard": rows}, allow_nan=False))
         return 0
     console = board.stdout()
     console.print(board.ranking(results, arguments.top, console.width), Text())

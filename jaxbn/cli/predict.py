@@ -48,9 +48,7 @@ def run(arguments: Arguments) -> int:
     out = arguments.out
     if out is not None:
         if out.suffix.lower() not in ENDINGS:
-            raise UserError(
-                f"--out {str(out)!r} is of no kind that can be written: give a name in .csv or .parquet"
-            )
+            raise UserError(f"--out {str(out)!r} is of no kind that can be written: give a name in .csv or .parquet")
         if out.exists() and not arguments.overwrite:
             raise UserError(f"{str(out)!r} exists already: choose another --out, or add --overwrite")
         if out.is_dir():
@@ -72,9 +70,7 @@ def run(arguments: Arguments) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         write(out, content.getvalue())
     except OSError as error:
-        raise UserError(
-            f"cannot write {str(out)!r}: {error.strerror or error}; choose another --out"
-        ) from error
+        raise UserError(f"cannot write {str(out)!r}: {error.strerror or error}; choose another --out") from error
     print(f"{len(frame):,} predictions are in {out}")
     return 0
 

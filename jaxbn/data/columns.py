@@ -13,9 +13,7 @@ from jaxbn.errors import UserError
 _FEWEST_TEXTS = 10
 
 
-def choose_columns(
-    sheet: Sheet, reading: Reading
-) -> tuple[tuple[Column, ...], tuple[str, ...], tuple[str, ...]]:
+def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], tuple[str, ...], tuple[str, ...]]:
     """Tells numeric columns from categorical ones.
 
     A column that is mostly numbers is numeric. Text that is different in every row cannot be learned from by
@@ -53,13 +51,9 @@ def choose_columns(
         notes.append(f"left out, because the text in every row is different, as in an id: {listed(left_out)}")
     if not columns:
         reason = (
-            f"the text in every row of {listed(left_out)} is different"
-            if left_out
-            else "none is beside the target"
+            f"the text in every row of {listed(left_out)} is different" if left_out else "none is beside the target"
         )
-        raise UserError(
-            f"no column is left to learn from, for {reason}: give at least one column of features"
-        )
+        raise UserError(f"no column is left to learn from, for {reason}: give at least one column of features")
     return tuple(columns), tuple(left_out), tuple(notes)
 
 

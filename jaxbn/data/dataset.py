@@ -124,15 +124,11 @@ def load_data(
     dataset = _with_target(all_rows, understood.present[: sheet.num_rows], "data")
     if dataset.task == "classification" and dataset.target.min() == dataset.target.max():
         only = dataset.classes[dataset.target[0]]
-        raise UserError(
-            f"the target {target_name!r} has one class, {only!r}, in all rows: choose another column"
-        )
+        raise UserError(f"the target {target_name!r} has one class, {only!r}, in all rows: choose another column")
     if apart is None:
         return dataset
     test_target = understood.values[sheet.num_rows :]
-    test_rows = replace(
-        all_rows, features=table_of(apart, reading, columns), target=test_target, groups=None, notes=()
-    )
+    test_rows = replace(all_rows, features=table_of(apart, reading, columns), target=test_target, groups=None, notes=())
     tested = _with_target(test_rows, understood.present[sheet.num_rows :], "test set")
     return replace(dataset, test=tested, notes=(*dataset.notes, *tested.notes))
 
@@ -174,9 +170,7 @@ def _with_target(dataset: Dataset, present: np.ndarray, what: str) -> Dataset:
     if not num_absent:
         return dataset
     if num_absent == len(present):
-        raise UserError(
-            f"no row of the {what} has a value of the target {dataset.target_name!r}: give it targets"
-        )
+        raise UserError(f"no row of the {what} has a value of the target {dataset.target_name!r}: give it targets")
     return replace(
         dataset,
         features=dataset.features.take(present),
@@ -222,14 +216,10 @@ def _read(
         left = [name for name in names if name not in (*dropped, grouped)]
         telling = [name for name in left if name.lower() in TARGET_NAMES]
         if not left:
-            raise UserError(
-                "every column is dropped or the group: leave a target and at least one column of features"
-            )
+            raise UserError("every column is dropped or the group: leave a target and at least one column of features")
         chosen = telling[0] if len(telling) == 1 else left[-1]
         why = "by its name" if len(telling) == 1 else "as the last column"
-        notes = (
-            () if sheet.task else (f"the target is taken to be {chosen!r}, {why} (--target says otherwise)",)
-        )
+        notes = () if sheet.task else (f"the target is taken to be {chosen!r}, {why} (--target says otherwise)",)
     if chosen in (*dropped, grouped):
         raise UserError(
             f"column {chosen!r} is the target and also dropped or the group: choose another for one of them"
@@ -246,9 +236,7 @@ def _target_values(sheet: Sheet, reading: Reading, what: str) -> Any:
                 return sheet.columns[sheet.names.index(reading.target)]
         elif len(sheet.names) == len(reading.columns):
             return sheet.columns[reading.columns.index(reading.target)]
-    raise UserError(
-        f"the {what} has no target {reading.target or 'y'!r}: give it the columns of the training data"
-    )
+    raise UserError(f"the {what} has no target {reading.target or 'y'!r}: give it the columns of the training data")
 
 
 def _joined(first: Any, second: Any) -> np.ndarray:
@@ -257,9 +245,7 @@ def _joined(first: Any, second: Any) -> np.ndarray:
     if numeric and first.dtype == second.dtype and first.shape[1:] == second.shape[1:]:
         return np.concatenate([first, second])
     if any(isinstance(values, np.ndarray) and values.ndim > 1 for values in (first, second)):
-        raise UserError(
-            "the targets of data and test set have different numbers of columns: give both the same"
-        )
+        raise UserError("the targets of data and test set have different numbers of columns: give both the same")
     return np.concatenate([text(first), text(second)])
 
 

@@ -48,13 +48,9 @@ def read_delimited(data: bytes, name: str, *, header: bool | None, separator: st
     names = [given or number for given, number in zip(names, numbered(len(columns)), strict=True)]
     twice = [given for given in names if names.count(given) > 1]
     if twice:
-        raise UserError(
-            f"{name} has two columns called {twice[0]!r}: rename one, or read it without a header"
-        )
+        raise UserError(f"{name} has two columns called {twice[0]!r}: rename one, or read it without a header")
     if len(columns[0]) == 1:
-        raise UserError(
-            f"{name} has a header and no rows: give a row per example, or read it without a header"
-        )
+        raise UserError(f"{name} has a header and no rows: give a row per example, or read it without a header")
     return Sheet(tuple(names), tuple(column[1:] for column in columns), named=True)
 
 
@@ -78,9 +74,7 @@ def _plain(data: bytes, name: str, separator: str) -> "list[pl.Series]":
 
     try:
         # What stands in no table makes each line one field.
-        lines = pl.read_csv(
-            data, has_header=False, separator=_NEVER, quote_char=None, infer_schema=False
-        ).to_series()
+        lines = pl.read_csv(data, has_header=False, separator=_NEVER, quote_char=None, infer_schema=False).to_series()
     except pl.exceptions.NoDataError:
         return []
     except pl.exceptions.ComputeError:
@@ -142,9 +136,7 @@ def _no_text(name: str) -> UserError:
 
 
 def _ragged(name: str, line: int, given: int, expected: int) -> UserError:
-    return UserError(
-        f"line {line} of {name} has {given} fields where the first row has {expected}: correct that line"
-    )
+    return UserError(f"line {line} of {name} has {given} fields where the first row has {expected}: correct that line")
 
 
 def _has_header(columns: "list[pl.Series]") -> bool:

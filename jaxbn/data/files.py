@@ -39,9 +39,7 @@ def open_source(source: Any, *, header: bool | None = None, labels: bool = False
     if is_frame(source):
         return sheet_of_frame(source)
     if not isinstance(source, str | Path):
-        raise UserError(
-            f"data of type {type(source).__name__} cannot be read: give a path, arrays or a data frame"
-        )
+        raise UserError(f"data of type {type(source).__name__} cannot be read: give a path, arrays or a data frame")
     if source in BUILTIN:
         return read_builtin(str(source))
     path = Path(source).expanduser()
@@ -61,12 +59,8 @@ def _read_file(path: Path, header: bool | None, labels: bool) -> Sheet:
     if kind == ".npz":
         return _read_npz(data, str(path), labels)
     if data.startswith(b"\0\0"):
-        raise UserError(
-            f"{str(path)!r} is no table of text: give the folder that holds the IDX files, not one of them"
-        )
-    return read_delimited(
-        data, str(path), header=header, separator="\t" if kind in (".tsv", ".tab") else None
-    )
+        raise UserError(f"{str(path)!r} is no table of text: give the folder that holds the IDX files, not one of them")
+    return read_delimited(data, str(path), header=header, separator="\t" if kind in (".tsv", ".tab") else None)
 
 
 def _read_parquet(data: bytes, name: str) -> Sheet:
@@ -86,11 +80,7 @@ def _read_npz(data: bytes, name: str, labels: bool) -> Sheet:
             found = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else []
             arrays = {key: archive[key] for key in ("x", "y") if key in found}
     except _NPZ_ERRORS as error:
-        raise UserError(
-            f"{name} cannot be read as NPZ ({error}): save plain arrays x and y with numpy.savez"
-        ) from None
+        raise UserError(f"{name} cannot be read as NPZ ({error}): save plain arrays x and y with numpy.savez") from None
     if not arrays.keys() >= ({"x", "y"} if labels else {"x"}):
-        raise UserError(
-            f"{name} holds {', '.join(found) or 'no named arrays'}: save arrays x and y with numpy.savez"
-        )
+        raise UserError(f"{name} holds {', '.join(found) or 'no named arrays'}: save arrays x and y with numpy.savez")
     return sheet_of_array(arrays["x"], arrays.get("y"))

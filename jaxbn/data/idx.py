@@ -34,9 +34,7 @@ def parse_idx(data: bytes, name: str) -> np.ndarray:
         [5, 7]
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _TYPES or not data[3]:
-        raise UserError(
-            f"{name} is no IDX file: its first four bytes are {data[:4].hex(' ')}; fetch it again"
-        )
+        raise UserError(f"{name} is no IDX file: its first four bytes are {data[:4].hex(' ')}; fetch it again")
     start = 4 + 4 * data[3]
     if len(data) < start:
         raise UserError(f"{name} ends within its header: fetch it again")
@@ -100,14 +98,10 @@ def _sheet(images_path: Path, labels_path: Path) -> Sheet:
     images = parse_idx(read_bytes(images_path), images_path.name)
     labels = parse_idx(read_bytes(labels_path), labels_path.name)
     if images.ndim < 2 or not images.size:
-        raise UserError(
-            f"{images_path.name} has shape {images.shape}: expected at least one image with a pixel"
-        )
+        raise UserError(f"{images_path.name} has shape {images.shape}: expected at least one image with a pixel")
     if labels.shape != (len(images),):
         raise UserError(
             f"{labels_path.name} has shape {labels.shape} for {len(images)} images: expected a label for each"
         )
     pixels = images.reshape(len(images), -1).astype(np.float64)
-    return Sheet(
-        numbered(pixels.shape[1]), tuple(pixels.T), False, labels.astype(np.float64), "classification"
-    )
+    return Sheet(numbered(pixels.shape[1]), tuple(pixels.T), False, labels.astype(np.float64), "classification")

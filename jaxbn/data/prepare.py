@@ -124,9 +124,7 @@ def _weights(dataset: Dataset, train: np.ndarray, class_weight: ClassWeight) -> 
     if class_weight is None:
         return None
     if dataset.task == "regression":
-        raise UserError(
-            f"class_weight {class_weight!r} was given for regression, which has no classes: leave it out"
-        )
+        raise UserError(f"class_weight {class_weight!r} was given for regression, which has no classes: leave it out")
     codes = dataset.target[train]
     weights = np.ones(len(dataset.classes))
     if isinstance(class_weight, Mapping):

@@ -177,16 +177,12 @@ def from_json(record: Mapping[str, Any]) -> Preprocessor:
     """
     try:
         columns = tuple(Column(name, kind) for name, kind in record["columns"])
-        median, mean, scale = (
-            np.array([float(value) for value in record[key]]) for key in ("median", "mean", "scale")
-        )
+        median, mean, scale = (np.array([float(value) for value in record[key]]) for key in ("median", "mean", "scale"))
         categories = tuple(tuple(words) for words in record["categories"])
         indicators, infrequent = tuple(record["indicators"]), tuple(record["infrequent"])
         made = Preprocessor(columns, median, mean, scale, indicators, categories, infrequent)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"a broken record of preprocessing ({error}): train and save the model again"
-        ) from None
+        raise UserError(f"a broken record of preprocessing ({error}): train and save the model again") from None
     problem = _problem(made)
     if problem:
         raise UserError(f"a broken record of preprocessing ({problem}): train and save the model again")

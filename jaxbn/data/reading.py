@@ -60,9 +60,7 @@ class Reading:
         Raises:
             UserError: the record is not what `to_json` writes.
         """
-        broken = UserError(
-            f"a broken record of how data was read: {record!r:.200}; train and save the model again"
-        )
+        broken = UserError(f"a broken record of how data was read: {record!r:.200}; train and save the model again")
         try:
             header, target, group = record["header"], record["target"], record["group"]
             columns, dropped = record["columns"], record["dropped"]
@@ -102,9 +100,7 @@ def find_column(names: Sequence[str], given: str | int | np.integer, what: str) 
         return given
     if not isinstance(given, str) or (given.isascii() and given.isdigit()):
         if not 0 <= int(given) < len(names):
-            raise UserError(
-                f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name"
-            )
+            raise UserError(f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name")
         return names[int(given)]
     raise unknown(what, given, names)
 

@@ -64,9 +64,7 @@ def sheet_of_array(x: Any, y: Any = None) -> Sheet:
     """
     x = as_values(x, "x")
     if x.ndim < 2 or not x.size:
-        raise UserError(
-            f"x has shape {x.shape}: give an array of rows and columns, with at least one of each"
-        )
+        raise UserError(f"x has shape {x.shape}: give an array of rows and columns, with at least one of each")
     x = x.reshape(len(x), -1)
     return Sheet(numbered(x.shape[1]), tuple(x.T), named=False, labels=_labels(y, len(x)))
 
@@ -106,9 +104,7 @@ def sheet_of_frame(frame: Any, y: Any = None) -> Sheet:
             raise UserError(f"two columns are called {name!r}: rename one of them")
         columns[name] = _of_series(series)
     if not columns or not len(known):
-        raise UserError(
-            f"the data frame has {len(known)} rows and {len(columns)} columns: give at least one of each"
-        )
+        raise UserError(f"the data frame has {len(known)} rows and {len(columns)} columns: give at least one of each")
     return Sheet(tuple(columns), tuple(columns.values()), named=True, labels=_labels(y, len(known)))
 
 

@@ -63,16 +63,12 @@ def split_rows(
         if not 0 < fraction < 1:
             raise UserError(f"{name} is {fraction}: give a number between 0 and 1, such as 0.2")
     if sum(fractions.values()) >= 1:
-        raise UserError(
-            f"valid_fraction {valid_fraction} and test_fraction {test_fraction} leave no row to train on"
-        )
+        raise UserError(f"valid_fraction {valid_fraction} and test_fraction {test_fraction} leave no row to train on")
     rest = np.arange(dataset.features.num_rows)
     small = _small_classes(dataset, num_parts=1 + len(fractions))
     notes: list[str] = []
     if len(small) and dataset.groups is None:
-        notes.append(
-            f"too few rows to be in every part of the split, so all in training: {_named(dataset, small)}"
-        )
+        notes.append(f"too few rows to be in every part of the split, so all in training: {_named(dataset, small)}")
     parts = {"test_fraction": rest[:0]}
     for number, name in enumerate(sorted(fractions)):
         size = round(dataset.features.num_rows * fractions[name])
@@ -144,9 +140,7 @@ def _grouped(
             "choose a group column with more groups"
         )
     num_held = min(max(1, round(num_groups * size / len(rows))), num_groups - num_draws)
-    draws = GroupShuffleSplit(_TRIES, test_size=num_held, random_state=random).split(
-        rows, groups=groups[rows]
-    )
+    draws = GroupShuffleSplit(_TRIES, test_size=num_held, random_state=random).split(rows, groups=groups[rows])
     codes = dataset.target[rows] if dataset.classes else np.zeros(len(rows), dtype=np.int32)
     shares = np.bincount(codes) / len(rows)
 

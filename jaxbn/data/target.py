@@ -88,13 +88,9 @@ def read_target(
         chosen, why = _guess(values, found)
         notes.append(f"{whose} {why}, so the task is taken to be {chosen} (--task says otherwise)")
     if found.num_strays and found.mostly:
-        notes.append(
-            f"rows with text in {whose}, which is mostly numbers, counted as missing: {found.num_strays}"
-        )
+        notes.append(f"rows with text in {whose}, which is mostly numbers, counted as missing: {found.num_strays}")
     if chosen == "classification":
-        return _classes(
-            text(values) if not found.mostly else found.values, is_boolean(values), name, tuple(notes)
-        )
+        return _classes(text(values) if not found.mostly else found.values, is_boolean(values), name, tuple(notes))
     if not found.mostly:
         raise UserError(
             f"{whose} holds text in {found.num_strays} of {found.num_present} rows, "
@@ -134,9 +130,7 @@ def _classes(labels: np.ndarray, boolean: bool, name: str, notes: tuple[str, ...
     known = labels[present].tolist()
     distinct = sorted(set(known))
     if len(distinct) == 1:
-        raise UserError(
-            f"{whose} has one class, {distinct[0]!r}, in all {len(known)} rows: choose another column"
-        )
+        raise UserError(f"{whose} has one class, {distinct[0]!r}, in all {len(known)} rows: choose another column")
     if len(distinct) > most_classes(len(known)):
         raise UserError(
             f"{whose} has {len(distinct)} classes in {len(known)} rows, more than a classifier can mean: "

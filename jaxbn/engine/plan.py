@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxbn.engine import cost
-from jaxbn.engine.programs import Problem, Program, of_evaluate, of_init
+from jaxbn.engine.programs import Problem, Program, of_evaluate
 from jaxbn.nn.types import Hyperparams, Spec
 from jaxbn.search import LADDER, Band, Config, Padding, Space, pad, split
 from jaxbn.search.propose import random
@@ -293,7 +293,12 @@ def choose_padding(
         for depth in sorted({probe.num_layers for probe in probes}):
             alike = [(p, core) for p, core in zip(probes, cores, strict=True) if p.num_layers == depth]
             seconds, of_depth = choose_bands(
-                *zip(*alike, strict=True), problem, share, num_rows=num_rows, num_epochs=num_epochs, rates=rates
+                *zip(*alike, strict=True),
+                problem,
+                share,
+                num_rows=num_rows,
+                num_epochs=num_epochs,
+                rates=rates,
             )
             total += seconds
             bands += of_depth
@@ -376,8 +381,6 @@ def best_cuts(count: int, seconds: Callable[[int, int], float]) -> tuple[float, 
     """
     best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for last in range(count):
-        choices = (
-            (best[first][0] + float(seconds(first, last)), (*best[first][1], last)) for first in range(last + 1)
-        )
+        choices = ((best[first][0] + float(seconds(first, last)), (*best[first][1], last)) for first in range(last + 1))
         best.append(min(choices))
     return best[-1]

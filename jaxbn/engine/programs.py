@@ -116,9 +116,7 @@ def epoch(
 ) -> tuple[TrainState, Metrics]:
     """Train every member for an epoch on the same mini-batches."""
     spec, tile_size = program.spec, program.tile_size
-    one_step = functools.partial(
-        train.step, model=model_of(program), spec=spec, loss=LOSSES[program.problem.task]
-    )
+    one_step = functools.partial(train.step, model=model_of(program), spec=spec, loss=LOSSES[program.problem.task])
 
     def step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Metrics]:
         # A mini-batch without a member axis would make XLA transpose the weights of the first layer instead.
@@ -160,9 +158,7 @@ def evaluate(
     where = jnp.arange(rows.x.shape[0]) < rows.num_rows
 
     def one(variables: Variables, hyperparams: Hyperparams) -> Report:
-        outputs = train.evaluate(
-            variables, rows.x, rows.num_rows, hyperparams, model=model_of(program), size=CHUNK
-        )
+        outputs = train.evaluate(variables, rows.x, rows.num_rows, hyperparams, model=model_of(program), size=CHUNK)
         scores = []
         for name in problem.metrics:
             scale = target_scale if problem.task == "regression" and name != "loss" else None
@@ -238,7 +234,5 @@ def _executable(program: Program, device: jax.Device, x64: bool) -> Callable[...
     donated = (1,) if program.kind == "epoch" and device.platform != "cpu" else ()
     jitted = jax.jit(function(program), donate_argnums=donated)
     placed = jax.sharding.SingleDeviceSharding(device)
-    shapes = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed), arguments(program)
-    )
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed), arguments(program))
     return jitted.lower(*shapes).compile()

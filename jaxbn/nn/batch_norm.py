@@ -146,9 +146,7 @@ def running_moments(state: BatchNormState, *, debias: bool = True) -> Moments:
         return Moments(state.mean, state.var, state.weight)
     seen = state.weight > 0
     weight = jnp.where(seen, state.weight, 1)
-    return Moments(
-        jnp.where(seen, state.mean / weight, 0), jnp.where(seen, state.var / weight, 1), state.weight
-    )
+    return Moments(jnp.where(seen, state.mean / weight, 0), jnp.where(seen, state.var / weight, 1), state.weight)
 
 
 def apply(
@@ -188,9 +186,7 @@ def apply(
 
 
 @jax.custom_vjp
-def _normalize_batch(
-    x: Array, params: BatchNormParams, epsilon: Array, where: Array | None
-) -> tuple[Array, Moments]:
+def _normalize_batch(x: Array, params: BatchNormParams, epsilon: Array, where: Array | None) -> tuple[Array, Moments]:
     """Normalise by the moments of x itself; no gradient flows through the moments returned."""
     batch = moments(x, where=where)
     return normalize(x, batch, params, epsilon=epsilon), batch

@@ -15,7 +15,6 @@ from jax.typing import ArrayLike
 
 from jaxbn.nn.types import DECAY_KINDS, OPTIMIZERS, Hyperparams, PyTree, Spec
 
-
 NONE, INVERSE_TIME, EXPONENTIAL, STAIRCASE, INVERSE_SQRT, COSINE = range(len(DECAY_KINDS))
 
 
@@ -72,9 +71,7 @@ def direction(kind: str, hyperparams: Hyperparams) -> optax.GradientTransformati
     raise ValueError(f"unknown optimizer {kind!r}: choose from {', '.join(OPTIMIZERS)}")
 
 
-def one_of(
-    transformations: list[optax.GradientTransformation], index: ArrayLike
-) -> optax.GradientTransformation:
+def one_of(transformations: list[optax.GradientTransformation], index: ArrayLike) -> optax.GradientTransformation:
     """The transformation that a traced index names.
 
     All of them run and keep their state; the updates of one are taken. It costs less than a program for each where

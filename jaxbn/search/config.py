@@ -185,7 +185,13 @@ class Config:
         used=_has_hidden,
     )
     label_smoothing: float = _field(
-        0.0, float, "traced", "share of the label spread over all classes", Float(0, 0.2), high=1, open_high=True
+        0.0,
+        float,
+        "traced",
+        "share of the label spread over all classes",
+        Float(0, 0.2),
+        high=1,
+        open_high=True,
     )
     clip_norm: float | None = _field(
         None,
@@ -200,7 +206,12 @@ class Config:
         0.0, float, "traced", "epochs over which the learning rate rises linearly", Float(0, 5)
     )
     init_scale: float = _field(
-        1.0, float, "traced", "factor on the standard deviation of initial weights", _log(0.1, 10), open_low=True
+        1.0,
+        float,
+        "traced",
+        "factor on the standard deviation of initial weights",
+        _log(0.1, 10),
+        open_low=True,
     )
     bn_decay: float = _field(
         0.9,
@@ -266,9 +277,7 @@ class Config:
         return {name: None if name in unused else getattr(self, name) for name in HYPERPARAMETERS}
 
 
-HYPERPARAMETERS: dict[str, Hyperparameter] = {
-    field.name: field.metadata["row"] for field in dataclasses.fields(Config)
-}
+HYPERPARAMETERS: dict[str, Hyperparameter] = {field.name: field.metadata["row"] for field in dataclasses.fields(Config)}
 DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Config)}
 
 

@@ -29,8 +29,7 @@ def random(seed: int, space: Space, history: Any, num_configs: int) -> list[Conf
     """
     del history
     columns = {
-        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(num_configs)
-        for name in space.domains
+        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(num_configs) for name in space.domains
     }
     return [space.config({name: column[i] for name, column in columns.items()}) for i in range(num_configs)]
 
@@ -92,5 +91,3 @@ def sampler(name: str) -> Propose:
     if name not in SAMPLERS:
         raise unknown("sampler", name, SAMPLERS)
     return SAMPLERS[name]
-
-

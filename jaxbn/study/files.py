@@ -46,9 +46,7 @@ def check_place(folder: Path) -> None:
     try:
         Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above)).rmdir()
     except OSError as error:
-        raise UserError(
-            f"cannot write to {str(above)!r}: {error.strerror or error}; choose another place"
-        ) from error
+        raise UserError(f"cannot write to {str(above)!r}: {error.strerror or error}; choose another place") from error
 
 
 @contextlib.contextmanager

@@ -142,9 +142,7 @@ class FittedModel:
             write(folder / "model.safetensors", save(_named(self.variables)))
             write_json(folder / "model.json", record)
         except OSError as error:
-            raise UserError(
-                f"cannot write the model to {str(folder)!r}: {error.strerror or error}"
-            ) from error
+            raise UserError(f"cannot write the model to {str(folder)!r}: {error.strerror or error}") from error
 
     @classmethod
     def load(cls, folder: str | Path) -> "FittedModel":
@@ -165,9 +163,7 @@ class FittedModel:
                 np.asarray(scale["mean"], float).reshape(num_outputs),
                 np.asarray(scale["scale"], float).reshape(num_outputs),
             )
-            if record["task"] not in ("classification", "regression") or num_outputs != (
-                len(classes) or num_outputs
-            ):
+            if record["task"] not in ("classification", "regression") or num_outputs != (len(classes) or num_outputs):
                 raise ValueError("task, classes and outputs do not go together")
             if (record["task"] == "classification") != bool(classes) or not all(
                 isinstance(name, str | int | float) for name in classes
@@ -200,9 +196,7 @@ def _spec(config: Config) -> Spec:
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "num_outputs"))
-def _outputs(
-    variables: Variables, x: Any, num_rows: Any, epsilon: Any, *, spec: Spec, num_outputs: int
-) -> jax.Array:
+def _outputs(variables: Variables, x: Any, num_rows: Any, epsilon: Any, *, spec: Spec, num_outputs: int) -> jax.Array:
     model = mlp(spec, num_inputs=x.shape[1], num_outputs=num_outputs)
     hyperparams = Hyperparams(bn_epsilon=epsilon)
     with jax.default_matmul_precision("highest"):
@@ -212,10 +206,7 @@ def _outputs(
 def _named(variables: Variables) -> dict[str, np.ndarray]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
     # safetensors writes the bytes as they lie: a slice without its padding must become an array of its own.
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C")
-        for path, leaf in leaves
-    }
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C") for path, leaf in leaves}
 
 
 def _read_variables(path: Path, config: Config, preprocessor: Preprocessor, num_outputs: int) -> Variables:

@@ -67,9 +67,7 @@ def retrain(
     )
     (tile,) = run(plan, host_data(prepared, plan.problem), seed=request.seed, on_event=on_event)
     if tile.diverged[0]:
-        raise UserError(
-            f"trial {trial} diverged in epoch {tile.epochs[0]} when trained again: choose another trial"
-        )
+        raise UserError(f"trial {trial} diverged in epoch {tile.epochs[0]} when trained again: choose another trial")
     model = FittedModel(
         config=config,
         variables=member(tile.variables, tile.tile.hyperparams, 0),

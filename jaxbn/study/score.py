@@ -28,9 +28,7 @@ def choose_metrics(metric: str | None, task: str) -> tuple[tuple[Metric, ...], i
     if wanted not in table:
         other = next(name for name in METRICS if name != task)
         if wanted in {m.name for m in METRICS[other]}:
-            raise UserError(
-                f"metric {wanted!r} is for {other} and the task is {task}: choose from {', '.join(table)}"
-            )
+            raise UserError(f"metric {wanted!r} is for {other} and the task is {task}: choose from {', '.join(table)}")
         raise unknown("metric", wanted, table)
     names = list(dict.fromkeys(("loss", DEFAULT_METRIC[task], wanted)))
     return tuple(table[name] for name in names), names.index(wanted)
@@ -42,8 +40,7 @@ def scores(
     """Each metric of a network's outputs [N, C] on rows, by name; regression metrics in the units of the data."""
     where = jnp.ones(len(outputs), bool)
     return {
-        metric.name: float(metric.score(*_scaled(metric, outputs, rows.y, target_scale), where))
-        for metric in metrics
+        metric.name: float(metric.score(*_scaled(metric, outputs, rows.y, target_scale), where)) for metric in metrics
     }
 
 
@@ -66,9 +63,7 @@ def standard_error(outputs: np.ndarray, rows: Rows, metric: Metric, target_scale
     return float(np.std(resampled))
 
 
-def _scaled(
-    metric: Metric, outputs: np.ndarray, y: np.ndarray, target_scale: TargetScale | None
-) -> tuple[Any, Any]:
+def _scaled(metric: Metric, outputs: np.ndarray, y: np.ndarray, target_scale: TargetScale | None) -> tuple[Any, Any]:
     if target_scale is None or metric.name == "loss":
         return jnp.asarray(outputs), jnp.asarray(y)
     scale = np.asarray(target_scale.scale, outputs.dtype)[None]

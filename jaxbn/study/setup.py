@@ -108,10 +108,23 @@ def set_up(
     )
     full = sum(config.batch_size > num_rows for config in configs)
     if full:
-        notes = (*notes, f"{full} of {len(configs)} configs have a batch size above the {num_rows} training rows: "
-                 "each of their steps takes all rows")
+        notes = (
+            *notes,
+            f"{full} of {len(configs)} configs have a batch size above the {num_rows} training rows: "
+            "each of their steps takes all rows",
+        )
     return Setup(
-        space, dataset, split, prepared, metrics, rank_by, configs, linear, plan, (*dataset.notes, *notes), seed,
+        space,
+        dataset,
+        split,
+        prepared,
+        metrics,
+        rank_by,
+        configs,
+        linear,
+        plan,
+        (*dataset.notes, *notes),
+        seed,
         num_epochs,
     )
 

@@ -207,9 +207,7 @@ def fitted(setup: Setup, config: Config, weights: Variables) -> FittedModel:
     )
 
 
-def judge(
-    setup: Setup, history: History, model: FittedModel, trial: int
-) -> tuple[Best, dict[str, float], float, int]:
+def judge(setup: Setup, history: History, model: FittedModel, trial: int) -> tuple[Best, dict[str, float], float, int]:
     """The winner with its validation scores, its test scores, its standard error, and how many tie with it."""
     prepared, scale = setup.prepared, setup.prepared.target_scale
     config = {name: value for name, value in setup.configs[trial].row().items() if value is not None}

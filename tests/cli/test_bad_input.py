@@ -165,9 +165,7 @@ def test_a_file_cannot_hold_a_run(here, capsys):
 
 
 def test_when_every_trial_diverges(here, capsys):
-    (here / "space.toml").write_text(
-        "[learning_rate]\nvalue = 1e30\n[optimizer]\nvalue = 'sgd'\n" + ONE_LAYER
-    )
+    (here / "space.toml").write_text("[learning_rate]\nvalue = 1e30\n[optimizer]\nvalue = 'sgd'\n" + ONE_LAYER)
     argv = "sweep iris --space space.toml --num-configs 1 --num-epochs 2 --out run"
     assert "diverged" in refused(argv, capsys)
 

@@ -17,9 +17,7 @@ from jaxbn.cli import main
 from jaxbn.engine.programs import METRICS
 from jaxbn.search import HYPERPARAMETERS, SAMPLERS, Space
 
-SPACE = (
-    "[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\n"
-)
+SPACE = "[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\n"
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +141,7 @@ def test_the_object_of_json(here, capsys):
     assert set(record["seconds"]) == {"import", "compile", "train", "total"}
     assert record["num_trials"] == 2 and record["num_train"] == 90 and record["run"] == "other"
     written = json.loads((here / "other/run.json").read_text())
-    assert {name: written[name] for name in names - {"run"}} == {
-        name: record[name] for name in names - {"run"}
-    }
+    assert {name: written[name] for name in names - {"run"}} == {name: record[name] for name in names - {"run"}}
 
 
 def test_each_sweep_has_a_folder_of_its_own(here, capsys, monkeypatch):
@@ -169,19 +165,13 @@ def test_the_space_to_edit_is_the_default_space(tmp_path, capsys):
     (tmp_path / "space.toml").write_text(printed)
     assert Space.from_toml(tmp_path / "space.toml") == Space.default()
     # Without the marks of the tables that are commented out, every hyperparameter is searched.
-    lines = [
-        line.removeprefix("# ")
-        for line in printed.splitlines()
-        if line[:3] != "# " or "=" in line or "[" in line
-    ]
+    lines = [line.removeprefix("# ") for line in printed.splitlines() if line[:3] != "# " or "=" in line or "[" in line]
     tables = [
-        line
-        for line in lines
-        if line.startswith("[") or line.split(" ")[0] in ("low", "high", "scale", "choices")
+        line for line in lines if line.startswith("[") or line.split(" ")[0] in ("low", "high", "scale", "choices")
     ]
-    assert set(
-        tomllib.loads("\n".join(line for line in tables if "," not in line or "choices" in line))
-    ) == set(HYPERPARAMETERS)
+    assert set(tomllib.loads("\n".join(line for line in tables if "," not in line or "choices" in line))) == set(
+        HYPERPARAMETERS
+    )
 
 
 def test_help_names_what_there_is(capsys):
@@ -219,9 +209,7 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
 
 def test_an_interrupt_leaves_nothing(tmp_path):
     argv = [sys.executable, "-m", "jaxbn", "sweep", "iris", "--num-configs", "64", "--num-epochs", "5000"]
-    with subprocess.Popen(
-        argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(6)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

@@ -77,9 +77,7 @@ except ValueError as error:
 
 
 def test_a_bare_machine_needs_scikit_learn_alone():
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", BARE], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", BARE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:2] == ["(1079, 64)", "(1797, 64)"]
     assert "pip install 'jaxbn[data]'" in done.stdout

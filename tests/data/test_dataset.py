@@ -94,9 +94,7 @@ def test_arrays_of_any_shape_and_npz(tmp_path):
 
 def test_a_frame_with_labels_apart():
     pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame(
-        {"a": [1, 2, None, 4], "c": pd.Categorical(["x", "y", None, "x"]), 7: [1.0, 2.0, 3.0, 5.0]}
-    )
+    frame = pd.DataFrame({"a": [1, 2, None, 4], "c": pd.Categorical(["x", "y", None, "x"]), 7: [1.0, 2.0, 3.0, 5.0]})
     dataset = load_data((frame, pd.Series(["p", "q", "p", "q"])))
     assert [column.name for column in dataset.features.columns] == ["a", "c", "7"]
     assert dataset.features.categorical[:, 0].tolist() == ["x", "y", None, "x"]
@@ -160,16 +158,12 @@ def test_a_file_without_header(tmp_path):
 
 
 def test_drop_and_group(tmp_path):
-    content = "id,who,a,y\n" + "".join(
-        f"{row},{who},{row / 7},{row % 2}\n" for row, who in enumerate("ppqq?rrp")
-    )
+    content = "id,who,a,y\n" + "".join(f"{row},{who},{row / 7},{row % 2}\n" for row, who in enumerate("ppqq?rrp"))
     dataset = load_data(write(tmp_path, content), drop=("id",), group="who")
     assert [column.name for column in dataset.features.columns] == ["a"]
     assert dataset.groups is not None
     assert dataset.groups.tolist() == [0, 0, 1, 1, 2, 3, 3, 0]
-    assert any(
-        "rows without a value in column 'who', each a group of its own: 1" in note for note in dataset.notes
-    )
+    assert any("rows without a value in column 'who', each a group of its own: 1" in note for note in dataset.notes)
     assert load_data(write(tmp_path, content), drop=0, group=1).reading == dataset.reading
 
 

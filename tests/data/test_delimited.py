@@ -104,19 +104,13 @@ def test_broken_tables(content, said):
 
 
 FIELD = st.text(
-    st.characters(
-        codec="utf-8", exclude_characters="\x01\x00\r\n", exclude_categories=["Cc", "Zs", "Zl", "Zp"]
-    ),
+    st.characters(codec="utf-8", exclude_characters="\x01\x00\r\n", exclude_categories=["Cc", "Zs", "Zl", "Zp"]),
     max_size=5,
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.integers(2, 4).flatmap(
-        lambda width: st.lists(st.lists(FIELD, min_size=width, max_size=width), min_size=1)
-    )
-)
+@given(st.integers(2, 4).flatmap(lambda width: st.lists(st.lists(FIELD, min_size=width, max_size=width), min_size=1)))
 def test_what_csv_writes_is_read(rows):
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
@@ -128,9 +122,7 @@ def test_what_csv_writes_is_read(rows):
 def test_numbers_equal_those_of_pandas():
     pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        rng.normal(size=(500, 3)) * 10.0 ** rng.integers(-9, 9, (500, 3)), columns=list("abc")
-    )
+    frame = pd.DataFrame(rng.normal(size=(500, 3)) * 10.0 ** rng.integers(-9, 9, (500, 3)), columns=list("abc"))
     frame.iloc[3, 1] = None
     content = frame.to_csv(index=False)
     names, columns = cells(content)

@@ -25,9 +25,7 @@ def write_pair(folder, part, num_rows, *, gz=False, dot=False, seed=0):
     return images, labels
 
 
-@pytest.mark.parametrize(
-    ("code", "dtype"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")]
-)
+@pytest.mark.parametrize(("code", "dtype"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")])
 def test_every_type(code, dtype):
     array = np.arange(-6, 6).astype(dtype).reshape(2, 3, 2)
     np.testing.assert_array_equal(parse_idx(idx(array, code), "file"), array)

@@ -23,9 +23,7 @@ def test_digits():
         (prepared.test, split.test),
     ):
         assert (rows.x.dtype, rows.y.dtype, rows.weight.dtype) == (np.float32, np.int32, np.float32)
-        np.testing.assert_allclose(
-            rows.x, scaler.transform(dataset.features.numeric[part]), rtol=1e-6, atol=1e-6
-        )
+        np.testing.assert_allclose(rows.x, scaler.transform(dataset.features.numeric[part]), rtol=1e-6, atol=1e-6)
         np.testing.assert_array_equal(rows.y, dataset.target[part])
         np.testing.assert_array_equal(rows.weight, np.ones(len(part)))
     assert prepared.num_outputs == 10
@@ -58,9 +56,7 @@ def test_several_numbers_and_a_constant_one():
 def test_nothing_is_learned_from_other_rows():
     rng = np.random.default_rng(0)
     numeric = np.where(rng.random((60, 2)) < 0.1, np.nan, rng.normal(size=(60, 2)))
-    frame = np.concatenate(
-        [numeric.astype(object), rng.choice(["a", "b", "c"], (60, 1)).astype(object)], axis=1
-    )
+    frame = np.concatenate([numeric.astype(object), rng.choice(["a", "b", "c"], (60, 1)).astype(object)], axis=1)
     for y in (rng.integers(0, 3, 60), rng.normal(size=60)):
         dataset = load_data((frame, y))
         split, _ = split_rows(dataset)
@@ -69,9 +65,7 @@ def test_nothing_is_learned_from_other_rows():
         numeric[others], words[others] = np.where(numeric[others] > 0, np.nan, 1e6), "new"
         target = dataset.target.copy()
         target[others] = target[others][::-1]
-        changed = dataclasses.replace(
-            dataset, features=Table(dataset.features.columns, numeric, words), target=target
-        )
+        changed = dataclasses.replace(dataset, features=Table(dataset.features.columns, numeric, words), target=target)
         before, after = prepare(dataset, split, class_weight=None), prepare(changed, split)
         np.testing.assert_array_equal(before.train.x, after.train.x)
         np.testing.assert_array_equal(before.train.y, after.train.y)

@@ -20,9 +20,7 @@ def all_rows(split):
 def of_classes(counts, groups=None, seed=0):
     """A data set with so many rows of each class, in random order."""
     pl = pytest.importorskip("polars")
-    y = np.random.default_rng(seed).permutation(
-        np.repeat([f"k{code}" for code in range(len(counts))], counts)
-    )
+    y = np.random.default_rng(seed).permutation(np.repeat([f"k{code}" for code in range(len(counts))], counts))
     frame = pl.DataFrame({"x": np.arange(len(y)) / 7, "y": y} | ({} if groups is None else {"g": groups}))
     return load_data(frame, target="y", task="classification", group=None if groups is None else "g")
 
@@ -77,9 +75,7 @@ def test_small_classes_are_carried_on(counts, valid_fraction, test_fraction, see
     num_rows = sum(counts)
     sizes = round(num_rows * test_fraction), round(num_rows * valid_fraction)
     try:
-        split, notes = split_rows(
-            dataset, seed=seed, valid_fraction=valid_fraction, test_fraction=test_fraction
-        )
+        split, notes = split_rows(dataset, seed=seed, valid_fraction=valid_fraction, test_fraction=test_fraction)
     except UserError as error:
         assert min(sizes) == 0 or sum(sizes) >= num_rows, error
         return

@@ -62,9 +62,7 @@ def test_missing_targets():
 def test_text_in_a_mostly_numeric_target_is_missing(task):
     target = read_target(objects(["1", "2"] * 20 + ["oops"]), "y", task)
     assert target.present.tolist() == [True] * 40 + [False]
-    assert target.notes == (
-        "rows with text in the target 'y', which is mostly numbers, counted as missing: 1",
-    )
+    assert target.notes == ("rows with text in the target 'y', which is mostly numbers, counted as missing: 1",)
 
 
 def test_several_numbers():

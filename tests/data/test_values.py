@@ -53,9 +53,7 @@ def test_cells_of_any_type():
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.one_of(st.none(), st.floats(width=32).map(repr), st.text(PRINTABLE, max_size=4)), min_size=1)
-)
+@given(st.lists(st.one_of(st.none(), st.floats(width=32).map(repr), st.text(PRINTABLE, max_size=4)), min_size=1))
 def test_series_and_array_agree(cells):
     array, series = numbers(np.array(cells, dtype=object)), numbers(pl.Series(cells, dtype=pl.String))
     np.testing.assert_array_equal(array.values, series.values)

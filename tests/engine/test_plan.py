@@ -32,11 +32,7 @@ def test_cuts_are_the_best_of_all(count, costs):
         starts = (0, *(cut + 1 for cut in cuts[:-1]))
         return sum(table[first, last] for first, last in zip(starts, cuts, strict=True))
 
-    every = (
-        (*inner, count - 1)
-        for size in range(count)
-        for inner in itertools.combinations(range(count - 1), size)
-    )
+    every = ((*inner, count - 1) for size in range(count) for inner in itertools.combinations(range(count - 1), size))
     assert total == pytest.approx(min(cost_of(cuts) for cuts in every))
     assert cost_of(tops) == pytest.approx(total)
 
