@@ -76,7 +76,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 def torch_eager_loop(x, y, learning_rates, num_epochs, batch_size, seed, *, fused=False) -> Timing:
     """PyTorch in eager mode, one config after the other."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
     features, labels = torch.tensor(x, device=device), torch.tensor(y, device=device).long()

@@ -21,11 +21,11 @@ import jax
 import numpy as np
 
 from benchmarks.rivals import RIVALS, Rival, Timing, digits
+from jaxbn.data import Rows
 from jaxbn.engine.data import Data, padded
 from jaxbn.engine.plan import Plan, plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import Compiled, machine, run
-from jaxbn.nn.types import Rows
 from jaxbn.search import LADDER, Choice, Space, pad
 
 NUM_EPOCHS, BATCH_SIZE, SEED = 5, 64, 0
@@ -50,8 +50,8 @@ def jaxbn_tiles(x, y, learning_rates, num_epochs: int, batch_size: int, seed: in
     plan = plan_tiles(configs, space, problem, num_rows=len(x), num_epochs=num_epochs, rates=machine())
     weight = np.ones(len(x), np.float32)
     data = Data(
-        padded(Rows(x, y, weight, len(x)), problem.train_rows),
-        padded(Rows(x[:1], y[:1], weight[:1], 1), problem.valid_rows),
+        padded(Rows(x, y, weight), problem.train_rows),
+        padded(Rows(x[:1], y[:1], weight[:1]), problem.valid_rows),
         np.ones(10),
     )
     # The first pass compiles what is not compiled yet, and warms up.
@@ -131,7 +131,9 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Measure, print a table, and write JSON where asked."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.throughput", description="How fast many small networks train."
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each way runs (default 5)")
     parser.add_argument("--configs", type=int, default=256, help="configs at the most (default 256)")
     parser.add_argument("--json", help="file to write the figures to")

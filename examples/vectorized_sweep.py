@@ -1,7 +1,6 @@
 """A population of batch-normalised networks in one program, from the library's pieces alone: no engine, no sweep().
 
-Sixty-four networks with learning rates, widths and momenta of their own train together on the digits, vmapped once.
-Copy it into a notebook and change what you like. `python examples/vectorized_sweep.py`
+Sixty-four networks with learning rates, momenta and widths of their own train together on the digits, vmapped once.
 """
 
 import functools
@@ -38,8 +37,8 @@ def population(seed: int) -> Hyperparams:
     )
 
 
-# Which leaves of the hyperparameters have a member axis; the others are shared.
-AXES = Hyperparams(**dict.fromkeys(Hyperparams.__dataclass_fields__)).replace(learning_rate=0, b1=0, hidden_units=0)
+SHARED = dict.fromkeys(Hyperparams.__dataclass_fields__)
+AXES = Hyperparams(**SHARED | {"learning_rate": 0, "b1": 0, "hidden_units": 0})  # which leaves have a member axis
 
 
 def main(seed: int = 0) -> None:
@@ -54,14 +53,15 @@ def main(seed: int = 0) -> None:
     @jax.jit
     def epoch(state, key):
         rows = jax.random.permutation(key, len(x))[: len(x) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
+        one = functools.partial(train.step, model=model, spec=spec)
 
         def step(state, row):
-            one = functools.partial(train.step, model=model, spec=spec)
             return jax.vmap(one, in_axes=(0, None, AXES))(state, Batch(x=x[row], y=y[row]), hyperparams)
 
         state, metrics = jax.lax.scan(step, state, rows)
         return state, metrics.loss.mean(0)
 
+    loss = jnp.zeros(NUM_MEMBERS)
     for key in jax.random.split(jax.random.key(seed), NUM_EPOCHS):
         state, loss = epoch(state, key)
 

@@ -1,8 +1,8 @@
 """Every member of a tile learns what it would have learned alone.
 
-The oracle trains one unpadded network at a time in NumPy float64 and shares no code with jaxbn. The members train
-together, padded and stacked, in the programs of the engine. 288 configurations, 12 of each of 24 specs, span every
-hyperparameter. What the oracle is given as plain arrays: initial weights, the order of the rows, dropout uniforms.
+The oracle trains one unpadded network at a time in NumPy float64 and shares no code with jaxbn. The members
+train together, padded and stacked, in the programs of the engine. 288 configurations, 12 of each of 24 specs, span
+every hyperparameter. The oracle is given as plain arrays: initial weights, the order of rows, dropout uniforms.
 """
 
 import dataclasses
@@ -28,7 +28,19 @@ MERGED = ("sgd", "momentum", "nesterov", "momentum_ewa", "rmsprop", "adam")
 BATCH_SIZES = (3, 4, 5, 8, 11, 13, 16, 28, 29, 48)
 STEP_TOLERANCE, EPOCHS_TOLERANCE = 1e-12, 1e-9
 SLOTS = {"v": ("trace", "ema"), "m": ("mu",), "s": ("nu",)}
-TRACED = ["learning_rate", "momentum", "b1", "b2", "learning_rate_decay", "decay_kind", "weight_decay", "warmup_epochs", "init_scale", "bn_decay", "bn_epsilon"]
+TRACED = [
+    "learning_rate",
+    "momentum",
+    "b1",
+    "b2",
+    "learning_rate_decay",
+    "decay_kind",
+    "weight_decay",
+    "warmup_epochs",
+    "init_scale",
+    "bn_decay",
+    "bn_epsilon",
+]
 
 
 @functools.cache
@@ -97,7 +109,7 @@ def config_of(config):
 
 
 def unpadded(tree, widths):
-    """Params, or a tree like them, of one member as the oracle's list of layers; and that the rest is exactly 0."""
+    """One member's params, or a tree like them, as the oracle's list of layers; the rest must be exactly 0."""
     layers, used_in = [], F
     for layer, used in zip(tree.hidden, widths, strict=True):
         arrays = {"kernel": layer.dense.kernel}
@@ -105,9 +117,7 @@ def unpadded(tree, widths):
             arrays["bias"] = layer.dense.bias
         else:
             arrays |= {"gamma": layer.norm.gamma, "beta": layer.norm.beta}
-        layers.append(
-            {name: cut(array, used_in if array.ndim == 2 else None, used) for name, array in arrays.items()}
-        )
+        layers.append({name: cut(array, used_in if array.ndim == 2 else None, used) for name, array in arrays.items()})
         used_in = used
     layers.append({"kernel": cut(tree.output.kernel, used_in, C), "bias": np.array(tree.output.bias)})
     return layers
@@ -209,9 +219,9 @@ def dropout_keys():
 
 
 def rounding(state, x, *rest, **options):
-    """How far the oracle's own step moves when inputs, params and activations move by units in the last place.
+    """How far the oracle's own step moves when inputs, params and activations move by a unit in the last place.
 
-    Where a gradient is 0 but for rounding (the beta before an identity layer and the next normalisation, a saturated
+    Where a gradient is 0 but for rounding (of a beta that the next normalisation removes again, of a saturated
     unit), adam and rmsprop divide that rounding by its own size: no two float64 programs agree on such a step.
     """
     rng, exact = np.random.default_rng(0), oracle.activate
@@ -235,7 +245,7 @@ def rounding(state, x, *rest, **options):
 
 
 def steps_against_the_oracle(number):
-    """(configuration, error of the state, of the loss, what rounding explains) of each step from a common state."""
+    """(configuration, error of the state, of the loss, what rounding explains) of each step."""
     program, of_spec = tiles(number)
     x, y, weight = data(program.problem.task)
     rows, step = rows_of(program.problem.task), stepper(program)
@@ -266,7 +276,7 @@ def steps_against_the_oracle(number):
 
 
 def epochs_against_the_oracle(number):
-    """(configuration, error of the state, of the losses) after three epochs of the engine's program, and alone."""
+    """(configuration, error of the state, of the losses) after three epochs."""
     program, of_spec = tiles(number)
     x, y, weight = data(program.problem.task)
     rows = rows_of(program.problem.task)
@@ -339,9 +349,7 @@ def test_each_single_step_from_a_common_state_equals_the_oracle(number):
 @pytest.mark.parametrize("part", range(4))
 def test_three_epochs_equal_the_oracle(part):
     with jax.enable_x64(True):
-        results = [
-            result for number in range(part, NUM_SPECS, 4) for result in epochs_against_the_oracle(number)
-        ]
+        results = [result for number in range(part, NUM_SPECS, 4) for result in epochs_against_the_oracle(number)]
     errors = np.array([max(of_state, of_loss) for _, of_state, of_loss in results])
     assert len(errors) == 72
     assert (errors <= EPOCHS_TOLERANCE).mean() >= 0.95, np.sort(errors)[-8:]

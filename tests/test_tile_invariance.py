@@ -1,4 +1,4 @@
-"""In float32, at one spec and one T, a member's bits depend on nothing but itself; else it agrees to rounding."""
+"""In float32, at one spec and T, a member's bits depend on nothing but itself; else it agrees to rounding."""
 
 import dataclasses
 import functools
@@ -68,9 +68,7 @@ def run(configs, padding, *, poisoned=()):
     pairs = [split(c, num_epochs=EPOCHS, padding=padding) for c in configs]
     spec = pairs[0][0]
     assert all(spec == other for other, _ in pairs)
-    h = jax.tree.map(
-        lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *(h for _, h in pairs)
-    )
+    h = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *(h for _, h in pairs))
     program = Program("epoch", spec, len(configs), Problem("classification", F, C, 64, 0, ()))
     init, epoch = compiled(program)
     state = programs.start(init(jax.random.key(0), h), h, spec=spec)
@@ -129,7 +127,7 @@ def test_a_diverging_neighbour_changes_no_bit(kind):
 
 @pytest.mark.parametrize("kind", ["momentum", "merged"])
 def test_another_tile_size_and_another_padding_agree_to_rounding(kind):
-    # DESIGN rule 3: relative loss 1e-6 after an epoch, 5e-5 after three for rates up to 0.03; tests allow tenfold.
+    # DESIGN rule 3, tenfold: relative loss 1e-6 after an epoch, 5e-5 after three for rates up to 0.03.
     padding = KINDS[kind][0]
     losses = reference(kind)[1][:, 0]
     wide = Padding((Band(2, 24, (32,)),), padding.optimizers)

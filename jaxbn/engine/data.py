@@ -9,7 +9,7 @@ import numpy as np
 from jaxbn.data import Prepared
 from jaxbn.data import Rows as HostRows
 from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.nn.types import Rows
+from jaxbn.nn.types import Device, Rows
 from jaxbn.search import LADDER, pad
 
 
@@ -63,7 +63,7 @@ def padded(rows: HostRows, size: int) -> Rows:
     return Rows(fill(rows.x), fill(rows.y), fill(rows.weight), np.int32(len(rows.x)))  # type: ignore[arg-type]
 
 
-def place(data: Data, device: jax.Device) -> Data:
+def place(data: Data, device: Device) -> Data:
     """The splits on a device."""
     real = jnp.zeros((), float).dtype
     train, valid, scale = jax.device_put((data.train, data.valid, data.target_scale.astype(real)), device)

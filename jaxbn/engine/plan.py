@@ -124,7 +124,7 @@ class Plan:
     def __str__(self) -> str:
         """The plan as a table, one line a program."""
         header = ("program", "hidden", "batch", "optimizer", "T", "trials", "tiles", "train s")
-        lines = [header]
+        lines: list[tuple[str, ...]] = [header]
         for number, program in enumerate(self.programs):
             tiles = [tile for tile in self.tiles if tile.program == program]
             spec = program.spec
@@ -291,9 +291,10 @@ def choose_padding(
         cores = [split(probe, padding=Padding(optimizers=optimizers))[0] for probe in probes]
         total, bands = 0.0, []
         for depth in sorted({probe.num_layers for probe in probes}):
-            alike = [(p, core) for p, core in zip(probes, cores, strict=True) if p.num_layers == depth]
+            alike = [i for i, probe in enumerate(probes) if probe.num_layers == depth]
             seconds, of_depth = choose_bands(
-                *zip(*alike, strict=True),
+                [probes[i] for i in alike],
+                [cores[i] for i in alike],
                 problem,
                 share,
                 num_rows=num_rows,

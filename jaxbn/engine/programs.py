@@ -17,7 +17,7 @@ from jax import Array
 from jaxbn.nn import losses, metrics, train
 from jaxbn.nn.mlp import mlp
 from jaxbn.nn.optimizers import optimizer
-from jaxbn.nn.types import Batch, Hyperparams, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
+from jaxbn.nn.types import Batch, Device, Hyperparams, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
 
 CHUNK = 128
 """Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
@@ -121,7 +121,7 @@ def epoch(
     def step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Metrics]:
         # A mini-batch without a member axis would make XLA transpose the weights of the first layer instead.
         x = jnp.broadcast_to(batch.x[None], (tile_size, *batch.x.shape))
-        return jax.vmap(lambda s, x, h: one_step(s, batch.replace(x=x), h))(state, x, hyperparams)
+        return jax.vmap(lambda s, x, h: one_step(s, dataclasses.replace(batch, x=x), h))(state, x, hyperparams)
 
     # All members of a tile have one batch size, so the number of steps is one number, not one per member.
     with jax.default_matmul_precision("highest"):
@@ -189,14 +189,14 @@ def arguments(program: Program) -> tuple[Any, ...]:
     problem, spec, size = program.problem, program.spec, program.tile_size
     real = jnp.zeros((), float).dtype
     key = jax.eval_shape(lambda: jax.random.key(0))
-    of_members = {"hidden_units": (size, len(spec.widths)), "batch_size": (size,)}
-    whole = ("hidden_units", "batch_size", "decay_kind", "num_epochs", "optimizer")
-    kinds = dict.fromkeys(whole, jnp.int32)
+    whole = ("optimizer", "decay_kind", "num_epochs", "batch_size")
     hyperparams = Hyperparams(
         **{
-            field.name: jax.ShapeDtypeStruct(of_members.get(field.name, (size,)), kinds.get(field.name, real))
+            field.name: jax.ShapeDtypeStruct((size,), jnp.int32 if field.name in whole else real)
             for field in dataclasses.fields(Hyperparams)
-        }
+            if field.name != "hidden_units"
+        },
+        hidden_units=jax.ShapeDtypeStruct((size, len(spec.widths)), jnp.int32),
     )
     if program.kind == "init":
         return key, hyperparams
@@ -223,13 +223,13 @@ def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
     return Rows(x, y, weight, jax.ShapeDtypeStruct((), jnp.int32))
 
 
-def executable(program: Program, device: jax.Device) -> Callable[..., Any]:
+def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
     return _executable(program, device, jax.config.jax_enable_x64)
 
 
 @functools.lru_cache(maxsize=4096)
-def _executable(program: Program, device: jax.Device, x64: bool) -> Callable[..., Any]:
+def _executable(program: Program, device: Device, x64: bool) -> Callable[..., Any]:
     # On a CPU donation gains nothing and sometimes costs; the state before the call also stays the last good one.
     donated = (1,) if program.kind == "epoch" and device.platform != "cpu" else ()
     jitted = jax.jit(function(program), donate_argnums=donated)

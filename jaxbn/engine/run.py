@@ -22,7 +22,7 @@ from jaxbn.engine.data import Data, place
 from jaxbn.engine.plan import Plan, Tile
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
 from jaxbn.nn import train
-from jaxbn.nn.types import Hyperparams, PyTree, Variables
+from jaxbn.nn.types import Device, Hyperparams, PyTree, Variables
 
 ORDERS_BYTES = 64 << 20
 
@@ -99,10 +99,10 @@ class Shared:
         fresh: by program, the optimizer's state before the first update.
     """
 
-    order: Callable[[int, jax.Device], Array]
+    order: Callable[[int, Device], Array]
     fresh: dict[Program, PyTree]
 
-    def opt_state(self, program: Program, params: PyTree, device: jax.Device) -> PyTree:
+    def opt_state(self, program: Program, params: PyTree, device: Device) -> PyTree:
         """The optimizer's state before the first update: alike for all tiles of a program.
 
         Building it takes milliseconds, so a CPU's tiles share one. Where the epoch program consumes its state, on
@@ -115,7 +115,7 @@ class Shared:
         return self.fresh[program]
 
 
-def workers() -> list[jax.Device]:
+def workers() -> list[Device]:
     """A device for each worker: the accelerators, or the CPU once per core that this process may use."""
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
@@ -189,9 +189,7 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
         training.shutdown(wait=True, cancel_futures=True)
 
 
-def _compile(
-    program: Program, devices: list[jax.Device], on_event: Callable[[Event], None], stop: threading.Event
-) -> None:
+def _compile(program: Program, devices: list[Device], on_event: Callable[[Event], None], stop: threading.Event) -> None:
     start = time.perf_counter()
     for device in dict.fromkeys(devices):
         for needed in (of_init(program), program, of_evaluate(program)):
@@ -201,13 +199,13 @@ def _compile(
     on_event(Compiled(program, start, time.perf_counter() - start))
 
 
-def _orders(seed: int, plan: Plan) -> Callable[[int, jax.Device], Array]:
+def _orders(seed: int, plan: Plan) -> Callable[[int, Device], Array]:
     """The order of the rows in an epoch: one for all tiles, whatever their batch size."""
     size = plan.problem.train_rows
     draw = jax.jit(train.order, static_argnames="size")
 
     @functools.lru_cache(maxsize=max(2, ORDERS_BYTES // (4 * size)))
-    def order(epoch: int, device: jax.Device) -> Array:
+    def order(epoch: int, device: Device) -> Array:
         key = jax.device_put(keys.for_epoch(seed, keys.ORDER, epoch), device)
         return draw(key, np.int32(plan.num_rows), size=size)
 
@@ -218,7 +216,7 @@ def _train(
     tile: Tile,
     plan: Plan,
     data: Data,
-    device: jax.Device,
+    device: Device,
     shared: Shared,
     seed: int,
     on_event: Callable[[Event], None],
@@ -260,7 +258,7 @@ def _train(
     return TileResult(tile, losses, scores, epochs, diverged, state.variables, began, seconds)
 
 
-def _on_device(hyperparams: Hyperparams, device: jax.Device) -> Hyperparams:
+def _on_device(hyperparams: Hyperparams, device: Device) -> Hyperparams:
     real = jnp.zeros((), float).dtype
     as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, hyperparams)
     return jax.device_put(as_real, device)

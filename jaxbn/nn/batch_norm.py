@@ -5,7 +5,7 @@ them. Statistics are computed and kept in float32 or wider, whatever the inputs.
 the number of rows) throughout. What other frameworks do instead is in `jaxbn.interop.conventions`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import flax.struct
@@ -15,23 +15,23 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbn.nn.dense import Dense
-from jaxbn.nn.types import Hyperparams
+from jaxbn.nn.types import Hyperparams, Leaf
 
 
 class Moments(NamedTuple):
     """Mean and biased variance of each feature [F], and the number of rows they are over."""
 
-    mean: Array
-    var: Array
-    count: Array
+    mean: Leaf
+    var: Leaf
+    count: Leaf
 
 
 @flax.struct.dataclass
 class BatchNormParams:
     """Learned scale and shift of each feature, [F]: gamma and beta of the course notes."""
 
-    gamma: Array
-    beta: Array
+    gamma: Leaf
+    beta: Leaf
 
 
 @flax.struct.dataclass
@@ -44,12 +44,12 @@ class BatchNormState:
         weight: sum of the weights of the batches seen; 0 before the first, 1 in the long run.
     """
 
-    mean: Array
-    var: Array
-    weight: Array
+    mean: Leaf
+    var: Leaf
+    weight: Leaf
 
 
-def init(num_features: int, dtype: jnp.dtype | type = jnp.float32) -> tuple[BatchNormParams, BatchNormState]:
+def init(num_features: int, dtype: Any = jnp.float32) -> tuple[BatchNormParams, BatchNormState]:
     """The identity up to normalisation, and statistics that have seen nothing.
 
     Example:

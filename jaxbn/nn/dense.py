@@ -8,13 +8,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbn.nn.types import Leaf
+
 
 @flax.struct.dataclass
 class Dense:
     """Weights [F, H], and a bias [H] unless normalisation follows: it would remove the bias again."""
 
-    kernel: Array
-    bias: Array | None
+    kernel: Leaf
+    bias: Leaf
 
 
 def draws(key: Array, sizes: list[tuple[int, int]]) -> list[Array]:

@@ -5,6 +5,7 @@ beta replaces it. The output layer is `a W + b`. Widths are padded to those of t
 a traced hyperparameter, and the others are exactly zero in values, params and gradients.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -82,7 +83,7 @@ def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, 
         norm = None
         if normalized:
             norm, state = batch_norm.init(width, layer.kernel.dtype)
-            norm = norm.replace(gamma=jnp.where(jnp.arange(width) < used, norm.gamma, 0))
+            norm = dataclasses.replace(norm, gamma=jnp.where(jnp.arange(width) < used, norm.gamma, 0))
             stats.append(state)
         layers.append(HiddenLayer(layer, norm))
         used_in = used

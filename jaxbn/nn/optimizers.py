@@ -81,7 +81,7 @@ def one_of(transformations: list[optax.GradientTransformation], index: ArrayLike
     def init(params: PyTree) -> tuple[PyTree, ...]:
         return tuple(tx.init(params) for tx in transformations)
 
-    def update(updates: PyTree, state: tuple[PyTree, ...], params: PyTree = None):
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
         pairs = [tx.update(updates, s, params) for tx, s in zip(transformations, state, strict=True)]
         chosen = pairs[0][0]
         for number, (new, _) in enumerate(pairs[1:], start=1):

@@ -1,5 +1,6 @@
 """The training of one network. It knows of no population: `jax.vmap` makes one of it."""
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -81,7 +82,7 @@ def step(
 
     grads, (metrics, model_state) = jax.grad(objective, has_aux=True)(state.params)
     rate = learning_rate(hyperparams, state.step, steps_per_epoch=batch.steps_per_epoch)
-    tx = optimizer(hyperparams.replace(learning_rate=rate), spec=spec)
+    tx = optimizer(dataclasses.replace(hyperparams, learning_rate=rate), spec=spec)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     return TrainState(params, model_state, opt_state, state.step + 1), metrics
@@ -199,4 +200,5 @@ def evaluate(
         return jax.lax.dynamic_update_slice_in_dim(outputs, new.astype(outputs.dtype), index * size, 0)
 
     shape = jax.eval_shape(lambda x: model.apply(variables, x, hyperparams, training=False)[0], x)
-    return jax.lax.fori_loop(0, -(-num_rows // size), chunk, jnp.zeros(shape.shape, shape.dtype))
+    chunks = -(-jnp.asarray(num_rows) // size)
+    return jax.lax.fori_loop(0, chunks, chunk, jnp.zeros(shape.shape, shape.dtype))

@@ -15,9 +15,15 @@ from typing import Any, NamedTuple
 import flax.struct
 import jax
 from jax import Array
-from jax.typing import ArrayLike
 
 PyTree = Any
+
+Leaf = Any
+"""A field that holds numbers: a JAX or NumPy array, a tracer, a plain number; a shape or an axis where records stand
+for those."""
+
+Device = Any
+"""A `jax.Device`, which type checkers take for a variable."""
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "momentum_ewa", "rmsprop", "adam", "adamw")
 DECAY_KINDS = ("none", "inverse_time", "exponential", "staircase", "inverse_sqrt", "cosine")
@@ -68,25 +74,25 @@ class Hyperparams:
         0.9
     """
 
-    optimizer: ArrayLike = 0
-    learning_rate: ArrayLike = 1e-3
-    momentum: ArrayLike = 0.9
-    b1: ArrayLike = 0.9
-    b2: ArrayLike = 0.999
-    eps: ArrayLike = 1e-8
-    learning_rate_decay: ArrayLike = 0.0
-    decay_kind: ArrayLike = 0
-    warmup_epochs: ArrayLike = 0.0
-    num_epochs: ArrayLike = 1
-    weight_decay: ArrayLike = 0.0
-    dropout: ArrayLike = 0.0
-    label_smoothing: ArrayLike = 0.0
-    clip_norm: ArrayLike = 1.0
-    init_scale: ArrayLike = 1.0
-    bn_decay: ArrayLike = 0.9
-    bn_epsilon: ArrayLike = 1e-5
-    hidden_units: Array | None = None
-    batch_size: ArrayLike | None = None
+    optimizer: Leaf = 0
+    learning_rate: Leaf = 1e-3
+    momentum: Leaf = 0.9
+    b1: Leaf = 0.9
+    b2: Leaf = 0.999
+    eps: Leaf = 1e-8
+    learning_rate_decay: Leaf = 0.0
+    decay_kind: Leaf = 0
+    warmup_epochs: Leaf = 0.0
+    num_epochs: Leaf = 1
+    weight_decay: Leaf = 0.0
+    dropout: Leaf = 0.0
+    label_smoothing: Leaf = 0.0
+    clip_norm: Leaf = 1.0
+    init_scale: Leaf = 1.0
+    bn_decay: Leaf = 0.9
+    bn_epsilon: Leaf = 1e-5
+    hidden_units: Leaf = None
+    batch_size: Leaf = None
 
 
 @flax.struct.dataclass
@@ -102,12 +108,12 @@ class Batch:
         key: randomness of this step (dropout). Members of a tile share it.
     """
 
-    x: Array
-    y: Array
-    steps_per_epoch: ArrayLike = 1
-    where: Array | None = None
-    weight: Array | None = None
-    key: Array | None = None
+    x: Leaf
+    y: Leaf
+    steps_per_epoch: Leaf = 1
+    where: Leaf = None
+    weight: Leaf = None
+    key: Leaf = None
 
 
 @flax.struct.dataclass
@@ -121,10 +127,10 @@ class Rows:
         num_rows: how many rows exist: the first ones.
     """
 
-    x: Array
-    y: Array
-    weight: Array
-    num_rows: ArrayLike
+    x: Leaf
+    y: Leaf
+    weight: Leaf
+    num_rows: Leaf
 
 
 @flax.struct.dataclass
@@ -149,7 +155,7 @@ class TrainState:
     params: PyTree
     model_state: PyTree
     opt_state: PyTree
-    step: Array
+    step: Leaf
 
     @property
     def variables(self) -> Variables:
@@ -166,8 +172,8 @@ class Metrics:
         weight: sum of the weights of the rows.
     """
 
-    loss_sum: Array
-    weight: Array
+    loss_sum: Leaf
+    weight: Leaf
 
     @property
     def loss(self) -> Array:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS
@@ -316,8 +316,8 @@ def check(name: str, value: Any) -> None:
         if value not in row.options:
             raise unknown(f"value of {name}", value, row.options)
         return
-    values = cast("tuple", value) if name == "hidden_units" and isinstance(value, tuple) else (value,)
-    for number in values:
+    numbers: tuple[Any, ...] = value if name == "hidden_units" and isinstance(value, tuple) else (value,)
+    for number in numbers:
         whole = isinstance(number, int) and not isinstance(number, bool)
         if not (whole or (row.kind is float and isinstance(number, float))):
             expected = "a whole number" if row.kind is int else "a number"

@@ -5,6 +5,7 @@ each configuration from its number alone, so the first ones stay the same when m
 """
 
 import itertools
+import math
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from scipy.stats import qmc
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.search.config import Config
+from jaxbn.search.domains import Choice
 from jaxbn.search.space import Space
 
 Propose = Callable[[int, Space, Any, int], list[Config]]
@@ -57,21 +59,21 @@ def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config
         UserError: `num_configs` is too small for two values of each hyperparameter.
     """
     del seed, history
-    levels = {name: domain.num_values if domain.num_values == 1 else 2 for name, domain in space.domains.items()}
-    levels |= {name: d.num_values for name, d in space.domains.items() if not hasattr(d, "scale")}
-    smallest = int(np.prod(list(levels.values()), dtype=object)) if levels else 1
-    if smallest > num_configs:
+    most = {name: domain.num_values or num_configs for name, domain in space.domains.items()}
+    levels = {
+        name: most[name] if isinstance(domain, Choice) else min(most[name], 2) for name, domain in space.domains.items()
+    }
+    if math.prod(levels.values()) > num_configs:
         raise UserError(
-            f"a grid over {len(levels)} hyperparameters has at least {smallest} configurations, more than "
-            f"num_configs = {num_configs}: search fewer, ask for more, or use the random sampler"
+            f"a grid over {len(levels)} hyperparameters has at least {math.prod(levels.values())} configurations, "
+            f"more than num_configs = {num_configs}: search fewer, ask for more, or use the random sampler"
         )
     growing = True
     while growing:
         growing = False
-        for name, domain in space.domains.items():
-            most = domain.num_values
-            size = int(np.prod(list(levels.values()), dtype=object))
-            if (most is None or levels[name] < most) and size // levels[name] * (levels[name] + 1) <= num_configs:
+        for name in levels:
+            others = math.prod(levels.values()) // levels[name]
+            if levels[name] < most[name] and others * (levels[name] + 1) <= num_configs:
                 levels[name] += 1
                 growing = True
     axes = [np.linspace(0, 1, n).tolist() if n > 1 else [0.5] for n in levels.values()]

@@ -89,8 +89,8 @@ class Space:
                 domains[name] = _domain(name, table)
                 cls(**{name: domains[name]})
             except UserError as error:
-                key = re.search(r"unknown key '([^']+)'", str(error))
-                line = _line_of(text, name, key[1] if key else None)
+                typo = re.search(r"unknown [^']*'([^']+)'", str(error))
+                line = _line_of(text, name, typo[1] if typo else None)
                 raise UserError(f"{path}, line {line}: {error}") from error
         return cls(**domains)
 
@@ -196,12 +196,12 @@ def _table(domain: Domain | None, value: Any) -> dict[str, Any]:
     return table
 
 
-def _line_of(text: str, name: str, key: str | None = None) -> int:
-    """The line of a table's header, or of a key within it."""
+def _line_of(text: str, name: str, typo: str | None = None) -> int:
+    """The line of a table's header, or of a misspelt word within it."""
     table = re.compile(rf"^\s*\[?\s*[\"']?{re.escape(name)}[\"']?\s*[\]=.]")
     lines = text.splitlines()
     header = next((number for number, line in enumerate(lines, 1) if table.match(line)), 1)
-    if key is None:
+    if typo is None:
         return header
-    inside = re.compile(rf"(^|[\s,{{]){re.escape(key)}\s*=")
-    return next((n for n, line in enumerate(lines[header - 1 :], header) if inside.search(line)), header)
+    word = re.compile(rf"(?<!\w){re.escape(typo)}(?!\w)")
+    return next((n for n, line in enumerate(lines[header - 1 :], header) if word.search(line)), header)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxbn.nn.types import DECAY_KINDS, Hyperparams, Spec
 from jaxbn.search.config import Config
 
-LADDER = tuple(sorted(size for power in range(24) for size in (1 << power, 3 << power >> 1) if size > 0))
+LADDER = tuple(sorted({size for power in range(24) for size in (1 << power, 3 << power >> 1)}))
 """Sizes that padding may have: powers of two and their 1.5-folds."""
 
 

@@ -1,5 +1,6 @@
 """Trials and curves as tables."""
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,9 @@ def curves_frame(configs: list[Config], history: History, num_rows: int) -> "pl.
 
 def learning_rates(configs: list[Config], num_rows: int, num_epochs: int) -> np.ndarray:
     """The learning rate of the last update of each epoch, [n, E]."""
-    hyperparams = [split(config, num_epochs=num_epochs)[1].replace(hidden_units=None) for config in configs]
+    hyperparams = [
+        dataclasses.replace(split(config, num_epochs=num_epochs)[1], hidden_units=None) for config in configs
+    ]
     stacked: Hyperparams = jax.tree.map(lambda *leaves: np.stack(leaves), *hyperparams)
     steps = -(-num_rows // np.minimum(np.asarray(stacked.batch_size), num_rows))
 

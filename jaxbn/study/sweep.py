@@ -81,7 +81,7 @@ def sweep(
         UserError: something that was asked for cannot be done, or every trial diverged.
 
     Example:
-        >>> results = sweep(Space(hidden_units=8), "iris", num_configs=1, num_epochs=5)
+        >>> results = sweep(Space(learning_rate=0.03, hidden_units=16), "iris", num_configs=1)
         >>> results.best_model.predict([[5.1, 3.5, 1.4, 0.2]])
         array(['setosa'], dtype='<U10')
     """

@@ -1,7 +1,7 @@
-"""Batch normalisation against float64 NumPy, finite differences, Flax and torch, and the invariances it must have.
+"""Batch normalisation against float64 NumPy, finite differences, Flax and torch, and what must not change it.
 
-Inputs far from zero are held to what they can represent: the mean of values near an offset is known to a few units in
-the last place of the offset (`slack`), and everything else follows from that error.
+Inputs far from zero are held to what they can represent: the mean of values near an offset is known to a few
+units in the last place of the offset (`slack`), and everything else follows from that error.
 """
 
 import math
@@ -56,7 +56,7 @@ def ulp(offset, dtype):
 
 
 def slack(offset, rows):
-    """How wrong a float32 mean near an offset may be: a unit in the last place for each doubling of the rows."""
+    """How wrong a float32 mean near an offset may be: a unit in the last place per doubling of rows."""
     return (1 + math.log2(rows)) * ulp(offset, np.float32)
 
 
@@ -301,9 +301,7 @@ def test_gradients_in_lower_precision_equal_those_in_float64(rows, kind, offset,
     # x_hat errs by this much; every gradient is a sum over rows of products with it.
     error = slack(offset, rows) / np.sqrt(var + EPSILON)
     relative = error + error**2 + 1e-4 + float(jnp.finfo(dtype).eps)
-    size = np.abs(cotangent).sum(0) * (
-        1 + np.abs(same[chosen] - mean).max(0, initial=0) / np.sqrt(var + EPSILON)
-    )
+    size = np.abs(cotangent).sum(0) * (1 + np.abs(same[chosen] - mean).max(0, initial=0) / np.sqrt(var + EPSILON))
     steep = np.abs(GAMMA) / np.sqrt(var + EPSILON)
     relative = relative + ulp(offset, np.float64) / 1e-7  # of the differences
     assert (np.abs(np.asarray(dx, np.float64) - want[0]) <= relative * size * steep).all()
@@ -383,9 +381,7 @@ def test_equals_flax(rows, kind, offset, dtype):
     size = 1 + np.abs(np.asarray(z, np.float64)) + np.abs(GAMMA)
     assert (np.abs(np.asarray(ours, np.float64) - np.asarray(z, np.float64)) <= relative * size)[chosen].all()
     got = gradients(x, params(), EPSILON, where, cotangent)
-    size = np.abs(np.asarray(cotangent)).sum(0) * (
-        1 + np.abs(same[chosen] - mean).max(0) / np.sqrt(var + EPSILON)
-    )
+    size = np.abs(np.asarray(cotangent)).sum(0) * (1 + np.abs(same[chosen] - mean).max(0) / np.sqrt(var + EPSILON))
     steep = np.abs(GAMMA) / np.sqrt(var + EPSILON)
     difference = np.asarray(got[0], np.float64) - np.asarray(d_x, np.float64)
     assert (np.abs(difference)[chosen] <= relative * size * steep).all()
@@ -422,9 +418,7 @@ def test_equals_torch_in_float32(rows):
     torch = pytest.importorskip("torch")
     x, _ = inputs(rows)
     leaves = [torch.tensor(np.array(a, np.float32)) for a in (x, GAMMA, BETA)]
-    z = torch.nn.functional.batch_norm(
-        leaves[0], None, None, leaves[1], leaves[2], training=True, eps=EPSILON
-    )
+    z = torch.nn.functional.batch_norm(leaves[0], None, None, leaves[1], leaves[2], training=True, eps=EPSILON)
     np.testing.assert_allclose(apply(x, params(), EPSILON, None)[0], z.numpy(), rtol=1e-5, atol=2e-6)
 
 
@@ -455,9 +449,7 @@ def test_what_masked_rows_hold_changes_no_bit_in_float32():
     x, _ = inputs(16)
     where = jnp.arange(16) % 3 != 0
     cotangent = jnp.where(where[:, None], jnp.cos(x), 0)
-    clean = jax.tree.leaves(
-        (apply(x, params(), EPSILON, where)[1], gradients(x, params(), EPSILON, where, cotangent))
-    )
+    clean = jax.tree.leaves((apply(x, params(), EPSILON, where)[1], gradients(x, params(), EPSILON, where, cotangent)))
     for garbage in (0.0, jnp.inf, jnp.nan):
         dirty = jnp.where(where[:, None], x, garbage)
         z, state = apply(dirty, params(), EPSILON, where)
@@ -510,19 +502,13 @@ def test_gamma_the_deviation_and_beta_the_mean_give_the_identity(x64, rows):
 @pytest.mark.parametrize("bias", [True, False])
 def test_fold_equals_normalising_after_the_dense_layer(x64, bias):
     rng = np.random.default_rng(4)
-    layer = dense.Dense(
-        jnp.asarray(rng.normal(size=(4, F))), jnp.asarray(rng.normal(size=F)) if bias else None
-    )
-    running = Moments(
-        jnp.asarray(rng.normal(size=F)), jnp.asarray(rng.uniform(0, 2, size=F)), jnp.asarray(1.0)
-    )
+    layer = dense.Dense(jnp.asarray(rng.normal(size=(4, F))), jnp.asarray(rng.normal(size=F)) if bias else None)
+    running = Moments(jnp.asarray(rng.normal(size=F)), jnp.asarray(rng.uniform(0, 2, size=F)), jnp.asarray(1.0))
     x = rng.normal(size=(6, 4))
     folded = batch_norm.fold(layer, params(), running, epsilon=EPSILON)
     z = x @ np.asarray(layer.kernel) + (np.asarray(layer.bias) if bias else 0)
     want = GAMMA * (z - np.asarray(running.mean)) / np.sqrt(np.asarray(running.var) + EPSILON) + BETA
-    np.testing.assert_allclose(
-        x @ np.asarray(folded.kernel) + np.asarray(folded.bias), want, rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(x @ np.asarray(folded.kernel) + np.asarray(folded.bias), want, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(dense.apply(folded, jnp.asarray(x)), want, rtol=1e-12, atol=1e-12)
 
 

@@ -120,7 +120,5 @@ def test_unequal_batches_merge_to_the_mean_over_all_rows():
     whole = cross_entropy(logits, batch(labels, weight=jnp.asarray(weight)))
     merged = Metrics(jnp.zeros(()), jnp.zeros(()))
     for rows in (slice(0, 1), slice(1, 8), slice(8, 12)):
-        merged = merged.merge(
-            cross_entropy(logits[rows], batch(labels[rows], weight=jnp.asarray(weight[rows])))
-        )
+        merged = merged.merge(cross_entropy(logits[rows], batch(labels[rows], weight=jnp.asarray(weight[rows]))))
     np.testing.assert_allclose(merged.loss, whole.loss, rtol=1e-12)

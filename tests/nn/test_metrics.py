@@ -34,9 +34,7 @@ def classification(draw):
 
 
 def softmax(logits):
-    return np.asarray(
-        jax.nn.softmax(jnp.asarray(logits))
-    )  # JAX's own: which rows tie depends on its rounding
+    return np.asarray(jax.nn.softmax(jnp.asarray(logits)))  # JAX's own: which rows tie depends on its rounding
 
 
 def auc(labels, probabilities):

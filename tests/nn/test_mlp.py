@@ -149,9 +149,7 @@ def test_padded_params_gradients_and_optimizer_state_stay_0(x64, number):
         return jax.lax.fori_loop(0, 4, one, start)
 
     state = run(jnp.arange(len(DECAY_KINDS)))
-    leaves = jax.tree.leaves(
-        (state.params, state.opt_state), is_leaf=lambda node: isinstance(node, MLPParams)
-    )
+    leaves = jax.tree.leaves((state.params, state.opt_state), is_leaf=lambda node: isinstance(node, MLPParams))
     trees = [leaf for leaf in leaves if isinstance(leaf, MLPParams)]
     slots = {"sgd": 0, "adam": 2, "adamw": 2}
     assert len(trees) == 1 + sum(slots.get(kind, 1) for kind in optimizers)
@@ -173,9 +171,7 @@ def test_dropout_keeps_each_unit_as_often_as_it_should_and_scales_it(x64):
     variables = model.init(KEY, Hyperparams())
     # The identity up to the output, so that the hidden units can be read there.
     layer = variables.params.hidden[0]
-    hidden = dataclasses.replace(
-        layer, dense=layer.dense.replace(kernel=jnp.zeros((1, 64)), bias=jnp.ones(64))
-    )
+    hidden = dataclasses.replace(layer, dense=layer.dense.replace(kernel=jnp.zeros((1, 64)), bias=jnp.ones(64)))
     output = variables.params.output.replace(kernel=jnp.eye(64))
     variables = Variables(dataclasses.replace(variables.params, hidden=(hidden,), output=output), ())
     for rate in (0.0, 0.1, 0.5):
@@ -196,10 +192,7 @@ def test_dropout_of_layers_and_steps_differs():
     model = mlp(spec, num_inputs=1, num_outputs=1)
     variables = model.init(KEY, Hyperparams())
     h = Hyperparams(dropout=0.5)
-    outputs = [
-        model.apply(variables, jnp.ones((4, 1)), h, training=True, key=jax.random.key(k))[0]
-        for k in (0, 0, 1)
-    ]
+    outputs = [model.apply(variables, jnp.ones((4, 1)), h, training=True, key=jax.random.key(k))[0] for k in (0, 0, 1)]
     np.testing.assert_array_equal(outputs[0], outputs[1])
     assert not np.allclose(outputs[0], outputs[2])
 

@@ -126,7 +126,5 @@ def test_section_5_the_order_of_the_layers(x64):
         z_norm = (z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5)
         a = np.tanh(np.asarray(layer.norm.gamma) * z_norm + np.asarray(layer.norm.beta))
     want = a @ np.asarray(params.output.kernel) + np.asarray(params.output.bias)
-    got, _ = model.apply(
-        Variables(params, variables.model_state), jnp.asarray(x), Hyperparams(), training=True
-    )
+    got, _ = model.apply(Variables(params, variables.model_state), jnp.asarray(x), Hyperparams(), training=True)
     np.testing.assert_allclose(got, want, rtol=1e-12)
