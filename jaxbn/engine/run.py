@@ -9,7 +9,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 import jax
@@ -130,7 +130,7 @@ def machine() -> cost.Rates:
     return cost.rates(devices[0].platform, len(devices))
 
 
-def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None]) -> Iterator[TileResult]:
+def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None]) -> Generator[TileResult, None, None]:
     """Train all tiles of a plan.
 
     Args:
@@ -185,7 +185,8 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
                 yield result
     finally:
         stop.set()
-        compiling.shutdown(wait=True, cancel_futures=True)
+        # A compilation cannot be interrupted and nobody needs its result any more.
+        compiling.shutdown(wait=False, cancel_futures=True)
         training.shutdown(wait=True, cancel_futures=True)
 
 

@@ -89,8 +89,11 @@ def moments(x: Array, *, where: Array | None = None) -> Moments:
         count = where.sum(dtype=x.dtype)
         mean = jnp.where(where[..., None], x, 0).sum(rows) / jnp.maximum(count, 1)
         centred = jnp.where(where[..., None], x - jnp.expand_dims(mean, rows), 0)
-    var = jnp.square(centred).sum(rows) / jnp.maximum(count, 1)
-    return Moments(mean, var, count)
+    # What rounding left of the mean (Chan, Golub and LeVeque 1983). Far from zero it exceeds the deviation of a nearly
+    # constant feature, which would come out as 1 or -1 where it should be 0.
+    rest = centred.sum(rows) / jnp.maximum(count, 1)
+    var = jnp.maximum(jnp.square(centred).sum(rows) / jnp.maximum(count, 1) - jnp.square(rest), 0)
+    return Moments(mean + rest, var, count)
 
 
 def normalize(x: Array, moments: Moments, params: BatchNormParams, *, epsilon: ArrayLike) -> Array:

@@ -111,7 +111,7 @@ def sweep(
     arrays = host_data(setup.prepared, setup.plan.problem)
     # Closed even where an interrupt comes between two tiles: its threads would otherwise train on.
     tiles = run(setup.plan, arrays, seed=seed, on_event=clock.watch(on_event))
-    with contextlib.closing(tiles):  # type: ignore[type-var]
+    with contextlib.closing(tiles):
         for tile in tiles:
             clock.training.append((tile.start, tile.start + tile.seconds))
             history.record(tile)
