@@ -202,11 +202,13 @@ def stepper(program):
 
 @functools.cache
 def initial(program):
-    return jax.jit(functools.partial(programs.init, program=program))
+    """The compiled start of a tile."""
+    init = functools.partial(train.init, model=programs.model_of(program), spec=program.spec)
+    return jax.jit(jax.vmap(init, in_axes=(None, 0)))
 
 
 def start(program, hyperparams):
-    return programs.start(initial(program)(jax.random.key(SEED), hyperparams), hyperparams, spec=program.spec)
+    return initial(program)(jax.random.key(SEED), hyperparams)
 
 
 def orders():

@@ -57,8 +57,10 @@ def rows():
 
 @functools.cache
 def compiled(program):
+    """The start of a tile, and an epoch."""
+    init = functools.partial(train.init, model=programs.model_of(program), spec=program.spec)
     return (
-        jax.jit(functools.partial(programs.init, program=program)),
+        jax.jit(jax.vmap(init, in_axes=(None, 0))),
         jax.jit(functools.partial(programs.epoch, program=program)),
     )
 
@@ -71,7 +73,7 @@ def run(configs, padding, *, poisoned=()):
     h = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *(h for _, h in pairs))
     program = Program("epoch", spec, len(configs), Problem("classification", F, C, 64, 0, ()))
     init, epoch = compiled(program)
-    state = programs.start(init(jax.random.key(0), h), h, spec=spec)
+    state = init(jax.random.key(0), h)
     for slot in poisoned:
         params = jax.tree.map(lambda leaf, slot=slot: leaf.at[slot].set(jnp.nan), state.params)
         state = state.replace(params=params)

@@ -55,9 +55,9 @@ def ulp(offset, dtype):
     return float(jnp.finfo(dtype).eps) * 2.0 ** math.floor(math.log2(abs(offset))) if offset else 0.0
 
 
-def slack(offset, rows):
-    """How wrong a float32 mean near an offset may be: a unit in the last place per doubling of rows."""
-    return (1 + math.log2(rows)) * ulp(offset, np.float32)
+def slack(offset):
+    """How wrong a float32 mean near an offset may be: a unit in the last place."""
+    return ulp(offset, np.float32)
 
 
 def params():
@@ -143,19 +143,17 @@ def test_forward_equals_numpy(rows, kind, offset, dtype):
     chosen, where = mask(kind, rows)
     mean, var = numpy_moments(x64, chosen)
     got = batch_norm.moments(x, where=where)
-    error = slack(offset, rows)
+    error = slack(offset)
     assert got.mean.dtype == got.var.dtype == jnp.float32
     assert got.count == chosen.sum()
     np.testing.assert_allclose(got.mean, mean, rtol=0, atol=error + 1e-6)
-    # A mean that is wrong by e adds e^2 to the variance.
-    assert (np.abs(np.asarray(got.var) - var) <= error**2 + 1e-5 * var + 1e-9).all()
+    assert (np.abs(np.asarray(got.var) - var) <= 1e-5 * var + 1e-12).all()
 
     z, state = apply(x, params(), EPSILON, where)
     assert z.dtype == dtype and bool(jnp.isfinite(z).all())
     want = numpy_batch_norm(x64, GAMMA, BETA, EPSILON, chosen)
     scale = np.abs(GAMMA) / np.sqrt(var + EPSILON)
-    # Of x_hat: the error of the mean, and that of the variance, e^2, relative to it.
-    wrong = scale * error * (1 + np.abs(x64 - mean) * error / (var + EPSILON)) + 2e-5 * (1 + np.abs(want))
+    wrong = scale * error + 2e-5 * (1 + np.abs(want))
     wrong = wrong + np.abs(want) * float(jnp.finfo(dtype).eps)
     assert (np.abs(np.asarray(z, np.float64) - want)[chosen] <= wrong[chosen]).all()
     weight = (1 - DECAY) if chosen.any() else 0.0
@@ -183,7 +181,8 @@ def test_the_variance_survives_an_offset_at_which_one_pass_has_no_digit_left():
 
 @pytest.mark.parametrize("rows", BATCHES)
 def test_a_constant_feature_gives_beta(rows):
-    for offset in (0.0, 1.0, 1e4, 1e6):
+    # Among the offsets are some whose sums are not representable.
+    for offset in (0.0, 1.0, 0.1, 1e4, 1e4 + 0.3, 1e6, 1e6 + 0.3, -3.3e7):
         z, _ = apply(jnp.full((rows, F), offset), params(), EPSILON, None)
         np.testing.assert_array_equal(z, np.broadcast_to(BETA.astype(np.float32), (rows, F)))
 
@@ -299,8 +298,8 @@ def test_gradients_in_lower_precision_equal_those_in_float64(rows, kind, offset,
     want = numpy_gradients(same, chosen, cotangent)
     mean, var = numpy_moments(same, chosen)
     # x_hat errs by this much; every gradient is a sum over rows of products with it.
-    error = slack(offset, rows) / np.sqrt(var + EPSILON)
-    relative = error + error**2 + 1e-4 + float(jnp.finfo(dtype).eps)
+    error = slack(offset) / np.sqrt(var + EPSILON)
+    relative = error + 1e-4 + float(jnp.finfo(dtype).eps)
     size = np.abs(cotangent).sum(0) * (1 + np.abs(same[chosen] - mean).max(0, initial=0) / np.sqrt(var + EPSILON))
     steep = np.abs(GAMMA) / np.sqrt(var + EPSILON)
     relative = relative + ulp(offset, np.float64) / 1e-7  # of the differences
@@ -372,8 +371,8 @@ def test_equals_flax(rows, kind, offset, dtype):
     (d_x, d_weights), (z, stats) = jax.grad(theirs, argnums=(0, 1), has_aux=True)(x, weights)
     ours, state = apply(x, params(), EPSILON, where)
     mean, var = numpy_moments(same, chosen)
-    # Both may err by what the inputs cannot represent.
-    error = 2 * slack(offset, rows)
+    # Flax does not correct its mean, which errs by a unit in the last place for each doubling of the rows.
+    error = (2 + math.log2(rows)) * slack(offset)
     relative = error / np.sqrt(var + EPSILON) * (1 + error / np.sqrt(var + EPSILON)) + 1e-4
     relative = relative + 2 * float(jnp.finfo(dtype).eps)
     np.testing.assert_allclose(state.mean, stats["mean"], rtol=1e-6, atol=error + 1e-6)
@@ -486,7 +485,7 @@ def test_adding_a_constant_to_z_changes_nothing_in_float32_but_for_rounding():
     x, _ = inputs(64)
     z = apply(x, params(), EPSILON, None)[0]
     for shift in (1.0, 100.0, 1e4):
-        error = 2 * slack(shift, 64) * np.abs(GAMMA).max() / np.asarray(x)[:, [0, 2]].std()
+        error = 2 * slack(shift) * np.abs(GAMMA).max() / np.asarray(x)[:, [0, 2]].std()
         moved = apply(x + shift, params(), EPSILON, None)[0]
         np.testing.assert_allclose(moved[:, [0, 2]], z[:, [0, 2]], rtol=0, atol=error + 1e-5)
 
