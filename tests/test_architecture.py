@@ -56,9 +56,7 @@ def test_imports_go_down(path):
 
 
 def test_no_circles_within_a_room():
-    modules = {
-        ".".join(("jaxbn", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in files()
-    }
+    modules = {".".join(("jaxbn", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in files()}
     edges = {
         name: {other for other in imports(path, everywhere=True) if other in modules and other != name}
         for name, path in modules.items()
@@ -87,9 +85,7 @@ def test_the_core_needs_what_a_bare_machine_has(path):
 @pytest.mark.parametrize("statement", ["import jaxbn", "from jaxbn import sweep, load_data, train, Space"])
 def test_import_loads_nothing_heavy(statement):
     code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not HEAVY & set(loaded)
 
 

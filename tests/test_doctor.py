@@ -81,9 +81,7 @@ def test_one_wrong_number_is_noticed(canary, wrong):
 
 def _squares_read_from_the_first_rows():
     # jaxlib 0.10.2 wrote the rows above 32,768 from others.
-    return np.concatenate(
-        [np.concatenate([part[:32_768], part[: len(part) - 32_768]]) for part in _squares()]
-    )
+    return np.concatenate([np.concatenate([part[:32_768], part[: len(part) - 32_768]]) for part in _squares()])
 
 
 def _squares():
@@ -142,8 +140,7 @@ def test_a_program_that_xla_cannot_run_is_a_failed_check():
 def test_the_training_oracle_is_the_slope_of_the_loss():
     # The oracle's gradients are written by hand: central differences of a loss say that they are right.
     x, y, w1, gamma, beta, w2 = (
-        np.asarray(array, np.float64)
-        for array in (doctor._X, doctor._Y, *(weights[0] for weights in doctor._WEIGHTS))
+        np.asarray(array, np.float64) for array in (doctor._X, doctor._Y, *(weights[0] for weights in doctor._WEIGHTS))
     )
 
     def loss(w1, gamma, beta, w2):

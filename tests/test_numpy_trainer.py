@@ -88,16 +88,12 @@ def test_gradients_are_the_finite_differences(activation, normalization, regular
 @pytest.mark.parametrize("task", ["labels", "targets"])
 @pytest.mark.parametrize("hidden_units", [(), (4,), (4, 3, 4), (3, 4, 3, 4)])
 def test_gradients_at_every_depth_and_task(hidden_units, task):
-    assert_gradients_match(
-        OracleConfig(num_epochs=1, hidden_units=hidden_units, activation="tanh"), task=task
-    )
+    assert_gradients_match(OracleConfig(num_epochs=1, hidden_units=hidden_units, activation="tanh"), task=task)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_gradients_of_tiny_batches(rows):
-    assert_gradients_match(
-        OracleConfig(num_epochs=1, hidden_units=(4,), activation="tanh", bn_epsilon=0.1), rows=rows
-    )
+    assert_gradients_match(OracleConfig(num_epochs=1, hidden_units=(4,), activation="tanh", bn_epsilon=0.1), rows=rows)
 
 
 def test_forward_pass_by_hand():
@@ -109,17 +105,15 @@ def test_forward_pass_by_hand():
     x, y, u = np.array([[1.0], [3.0]]), np.array([[0.0], [4.0]]), np.array([[0.5], [0.4]])
     new, loss, _ = oracle.step(state, x, y, config, steps_per_epoch=1, uniforms=[u])
     assert loss == pytest.approx((1 + 4) / 2)
-    assert oracle.step(state, x, y, config, steps_per_epoch=1, uniforms=[u], weight=[1.0, 3.0])[
-        1
-    ] == pytest.approx((1 + 3 * 4) / 4)
+    assert oracle.step(state, x, y, config, steps_per_epoch=1, uniforms=[u], weight=[1.0, 3.0])[1] == pytest.approx(
+        (1 + 3 * 4) / 4
+    )
     assert {name: float(np.squeeze(value)) for name, value in new.bn[0].items()} == pytest.approx(
         {"mean": 0.5, "var": 0.25, "weight": 0.25}
     )
     # Nothing seen yet: mean 0, variance 1, so 2 * 3 / sqrt(4) + 3/2 = 9/2, and nothing is dropped.
     assert oracle.predict(state, [[3.0]], config) == pytest.approx(5.5)
-    seen = replace(
-        new, params=state.params
-    )  # after one step the debiased statistics are the batch's: 1/2, 5/2
+    seen = replace(new, params=state.params)  # after one step the debiased statistics are the batch's: 1/2, 5/2
     np.testing.assert_allclose(oracle.predict(seen, x, config), [[1.5], [3.5]])
 
 
@@ -289,9 +283,7 @@ def test_batch_size_above_the_rows_is_one_full_batch():
 
 
 def test_divergence_is_a_value():
-    config = replace(
-        PLAIN, hidden_units=(4,), normalization="none", activation="identity", learning_rate=1e30
-    )
+    config = replace(PLAIN, hidden_units=(4,), normalization="none", activation="identity", learning_rate=1e30)
     params, x, y, _, _ = random_problem(config, task="targets")
     state = oracle.init_state(config, params)
     for _ in range(20):

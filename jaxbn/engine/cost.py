@@ -43,7 +43,7 @@ def rates(platform: str, workers: int) -> Rates:
     accelerator's are orders of magnitude.
     """
     if platform == "cpu":
-        return Rates(75e9, 2.2e-9, 0.6e-9, 3.5e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 768 << 10, 64)
+        return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
     return Rates(5e12, 2e-11, 5e-12, 4e-4, 3.0, 1.5, workers, 256 << 20, 4096)
 
 

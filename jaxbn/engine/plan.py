@@ -165,12 +165,13 @@ def sizes_of(problem: Problem) -> cost.Sizes:
 
 def plan_tiles(
     configs: Sequence[Config],
-    space: Space,
+    space: Space | None,
     problem: Problem,
     *,
     num_rows: int,
     num_epochs: int,
     rates: cost.Rates,
+    probes: Sequence[Config] | None = None,
     extra: Sequence[Config] = (),
     tile_size: int | None = None,
 ) -> Plan:
@@ -178,18 +179,26 @@ def plan_tiles(
 
     Args:
         configs: what to train; trial numbers are their positions.
-        space: where they come from; padding follows from it.
+        space: where they come from; padding follows from it. None where they were listed.
         problem: sizes of the data.
         num_rows: training rows.
         num_epochs: epochs of each trial.
         rates: of the machine.
+        probes: configurations that stand for the space; by default a fixed sample of it.
         extra: more configurations, known beforehand, that do not come from the space; their trial numbers follow.
         tile_size: T of every tile, instead of the planner's choice.
 
     Returns:
         The plan.
     """
-    probes = random(PROBE_SEED, space, None, NUM_PROBES) if space.domains else [space.config({})]
+    if probes is None:
+        probes = random(PROBE_SEED, space, None, NUM_PROBES) if space is not None and space.domains else configs[:1]
+
+    def fitting(configs: Sequence[Config]) -> list[Config]:
+        """A batch size above the number of rows means a full batch."""
+        return [dataclasses.replace(c, batch_size=min(c.batch_size, num_rows)) for c in configs]
+
+    configs, probes, extra = fitting(configs), fitting(probes), fitting(extra)
     share = len(configs) / len(probes)
     padding = choose_padding(probes, problem, share, num_rows=num_rows, num_epochs=num_epochs, rates=rates)
 
@@ -333,7 +342,7 @@ def choose_bands(
         widths, and within each band that of batch sizes, is weighed.
     """
     depth = probes[0].num_layers
-    batch_of = [min(probe.batch_size, num_rows) for probe in probes]
+    batch_of = [probe.batch_size for probe in probes]
     widths = sorted({pad(max(probe.widths, default=0), LADDER) if depth else 0 for probe in probes})
     batches = sorted({pad(batch, LADDER) for batch in batch_of})
     # Seconds of training the probes in a cell of the two ladders, if they are padded to a given width and batch size.

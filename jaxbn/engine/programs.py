@@ -22,6 +22,9 @@ from jaxbn.nn.types import Batch, Device, Hyperparams, Metrics, Model, PyTree, R
 CHUNK = 128
 """Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
 
+IN_UNITS = ("mse", "mae")
+"""Scores that are in the units of the targets; the others do not change with them."""
+
 LOSSES = {"classification": losses.softmax_cross_entropy, "regression": losses.mean_squared_error}
 METRICS = {"classification": metrics.CLASSIFICATION, "regression": metrics.REGRESSION}
 
@@ -146,8 +149,8 @@ def evaluate(
         variables: of all members.
         hyperparams: of all members.
         rows: the split.
-        target_scale: [C], what regression targets were divided by. The loss is of the scaled targets, the other scores
-            are of the targets as they were given. Not read in classification.
+        target_scale: [C], what regression targets were divided by. Scores that have
+            units are of the targets as they were given.
         program: of kind "evaluate".
 
     Returns:
@@ -161,7 +164,7 @@ def evaluate(
         outputs = train.evaluate(variables, rows.x, rows.num_rows, hyperparams, model=model_of(program), size=CHUNK)
         scores = []
         for name in problem.metrics:
-            scale = target_scale if problem.task == "regression" and name != "loss" else None
+            scale = target_scale if name in IN_UNITS else None
             given = (outputs, rows.y) if scale is None else (outputs * scale[None], rows.y * scale[None])
             scores.append(table[name].score(*given, where).astype(outputs.dtype))
         finite = jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(variables)])).all()

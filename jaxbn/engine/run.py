@@ -10,7 +10,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -147,8 +148,8 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
     stop = threading.Event()
     x64 = jax.config.jax_enable_x64
 
-    def in_context(work: Callable[[], object]) -> Callable[[], object]:
-        def call() -> object:
+    def in_context(work: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
             with jax.enable_x64(x64):  # The setting is thread-local.
                 return work()
 
@@ -168,6 +169,8 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
 
         def train_on_free_device(tile: Tile) -> TileResult | None:
             ready[tile.program].result()
+            if stop.is_set():
+                return None
             with lock:
                 worker = free.pop()
             try:
@@ -176,13 +179,14 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
                 with lock:
                     free.append(worker)
 
-        futures: list[Future] = [
-            training.submit(in_context(functools.partial(train_on_free_device, tile))) for tile in plan.tiles
-        ]
-        for future in as_completed(futures):
+        # No list of futures: each holds the weights of its tile, and must go when its result has been taken.
+        for future in as_completed(
+            [training.submit(in_context(functools.partial(train_on_free_device, tile))) for tile in plan.tiles]
+        ):
             result = future.result()
             if result is not None:
                 yield result
+            del future, result
     finally:
         stop.set()
         # A compilation cannot be interrupted and nobody needs its result any more.

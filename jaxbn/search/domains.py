@@ -24,6 +24,11 @@ def _condition(when: Mapping[str, Any] | Condition | None) -> Condition:
     return tuple(as_tuple.items())
 
 
+def plain(value: Any) -> Any:
+    """A NumPy scalar as the Python number that it holds; anything else as it is."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def _check(domain: "Float | Int") -> None:
     described = f"{type(domain).__name__}({domain.low!r}, {domain.high!r}, scale={domain.scale!r})"
     if domain.scale not in domain.SCALES:
@@ -159,7 +164,7 @@ class Choice:
     def __init__(self, *options: Any, when: Mapping[str, Any] | Condition | None = None) -> None:
         if not options:
             raise UserError("Choice() has no options: name at least one")
-        frozen = tuple(tuple(option) if isinstance(option, list) else option for option in options)
+        frozen = tuple(tuple(option) if isinstance(option, list) else plain(option) for option in options)
         object.__setattr__(self, "options", frozen)
         object.__setattr__(self, "when", _condition(when))
 

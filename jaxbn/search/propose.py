@@ -52,8 +52,8 @@ def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config
 
     As many values per hyperparameter as keep the number of combinations within `num_configs`: all options of each
     `Choice`, and as even a number as possible of the others, the first declared getting one more where that fits. The
-    number of configurations is therefore at most `num_configs`. Combinations that differ only in what a condition
-    switches off are listed once.
+    number of configurations is therefore at most `num_configs`. Combinations that differ only in what they do not use
+    are listed once.
 
     Raises:
         UserError: `num_configs` is too small for two values of each hyperparameter.
@@ -78,7 +78,7 @@ def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config
                 growing = True
     axes = [np.linspace(0, 1, n).tolist() if n > 1 else [0.5] for n in levels.values()]
     configs = [space.config(dict(zip(levels, point, strict=True))) for point in itertools.product(*axes)]
-    return list(dict.fromkeys(configs))
+    return list({tuple(config.row().items()): config for config in reversed(configs)}.values())[::-1]
 
 
 SAMPLERS: dict[str, Propose] = {"random": random, "grid": grid, "sobol": sobol}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxbn.errors import UserError, unknown
-from jaxbn.search.config import DEFAULTS, HYPERPARAMETERS, Config, check, from_values
-from jaxbn.search.domains import Choice, Domain, Float, Int
+from jaxbn.search.config import HYPERPARAMETERS, Config, check, from_values
+from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
 
@@ -42,7 +42,7 @@ class Space:
                 _check_domain(name, domain)
                 self.domains[name] = domain
             else:
-                value = tuple(domain) if isinstance(domain, list) else domain
+                value = tuple(domain) if isinstance(domain, list) else plain(domain)
                 check(name, value)
                 self.fixed[name] = value
         self._check_conditions()
@@ -103,10 +103,11 @@ class Space:
         Returns:
             A configuration; a domain whose condition fails gives way to the default.
         """
-        values = dict(self.fixed)
-        # Domains without a condition first, so that conditions may look at them whatever the order of declaration.
-        for name, domain in sorted(self.domains.items(), key=lambda item: bool(item[1].when)):
-            if all(values.get(other, DEFAULTS[other]) in allowed for other, allowed in _when(domain)):
+        values = self.fixed | {name: domain.at(u[name]) for name, domain in self.domains.items() if not domain.when}
+        # Conditions look at what is settled without them, defaults that follow from other values included.
+        settled = from_values(**values)
+        for name, domain in self.domains.items():
+            if domain.when and all(getattr(settled, other) in allowed for other, allowed in _when(domain)):
                 values[name] = domain.at(u[name])
         return from_values(**values)
 

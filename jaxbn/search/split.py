@@ -74,8 +74,7 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
         padding: chosen by the planner from the space and the budget, never from sampled values.
 
     Returns:
-        A hashable spec, and hyperparams of NumPy scalars, ready to be stacked. What the configuration does not use has
-        its default, so that it cannot make two programs or two members differ.
+        A hashable spec, and hyperparams of NumPy scalars, ready to be stacked.
 
     Example:
         >>> from jaxbn.search.config import from_values

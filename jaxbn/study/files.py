@@ -68,8 +68,12 @@ def new_folder(folder: Path) -> Iterator[Path]:
         partial.chmod(0o755)
         yield partial
         if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+            # The old one makes way whole, and goes when the new one stands.
+            old = folder.rename(partial.with_name(f"{partial.name}.old"))
+            partial.rename(folder)
+            shutil.rmtree(old)
+        else:
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -64,7 +64,9 @@ class History:
         self.seconds[trials] = result.seconds / len(trials)
 
         known = {*self.weights, *result.tile.trials}
-        highest = {trial for group, count in self.keep for trial in self.highest(known & set(group), count)}
+        highest = {
+            trial for group, count in self.keep for trial in self.highest((t for t in known if t in group), count)
+        }
         self.weights = {trial: weights for trial, weights in self.weights.items() if trial in highest}
         for slot, trial in enumerate(result.tile.trials):
             if trial in highest:
@@ -73,7 +75,8 @@ class History:
     def highest(self, trials: Iterable[int], count: int) -> list[int]:
         """The best trials that have not diverged, best first, at most `count`."""
         ranked = self.ranking(np.asarray(sorted(trials), int))
-        return [int(trial) for trial in ranked if not self.diverged[trial]][:count]
+        scored = np.isfinite(self.final(ranked)[:, self.rank_by]) & ~self.diverged[ranked]
+        return [int(trial) for trial in ranked[scored][:count]]
 
     def final(self, trials: np.ndarray) -> np.ndarray:
         """Scores after the last epoch that each trial trained, [len(trials), M]."""

@@ -16,7 +16,6 @@ from jaxbn.search import HYPERPARAMETERS, Config, from_values
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.results import Results
 from jaxbn.study.score import choose_metrics, scores
-from jaxbn.study.setup import covering
 from jaxbn.study.weights import member
 
 
@@ -45,7 +44,8 @@ def retrain(
         UserError: no such trial; the data cannot be read again or are not the same; or training diverged.
     """
     request = results.request
-    config = config_of(results, results.best.trial if trial is None else trial)
+    trial = results.best.trial if trial is None else trial
+    config = config_of(results, trial)
     dataset = _dataset(results, data)
     split, _ = split_rows(
         dataset,
@@ -59,7 +59,7 @@ def retrain(
     metrics, _ = choose_metrics(results.summary.metric, dataset.task)
     plan = plan_tiles(
         [config],
-        covering([config]),
+        None,
         problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics)),
         num_rows=len(split.train),
         num_epochs=request.num_epochs,
@@ -99,7 +99,6 @@ def config_of(results: Results, trial: int) -> Config:
     units = values.get("hidden_units")
     if isinstance(units, str):
         values["hidden_units"] = tuple(int(n) for n in units.split("-")) if "-" in units else int(units)
-    values.setdefault("weight_decay", 0.0)
     return from_values(**values)
 
 

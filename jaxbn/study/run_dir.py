@@ -44,8 +44,8 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
     if folder.exists() or folder.is_symlink():
         if not overwrite:
             raise UserError(f"{str(folder)!r} exists already: choose another name, or ask to overwrite it")
-        if not (folder / "run.json").is_file():
-            raise UserError(f"{str(folder)!r} holds no run, so it is not overwritten: choose another name")
+        if folder.is_symlink() or not (folder / "run.json").is_file():
+            raise UserError(f"{str(folder)!r} is no folder with a run, so it is not overwritten: choose another name")
     check_place(folder)
 
 

@@ -1,5 +1,6 @@
 """Which metric ranks, how good predictions are, and how sure one can be of it."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbn.data.prepare import Rows, TargetScale
-from jaxbn.engine.programs import METRICS
+from jaxbn.engine.programs import IN_UNITS, METRICS
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.metrics import Metric
 
@@ -59,12 +60,14 @@ def standard_error(outputs: np.ndarray, rows: Rows, metric: Metric, target_scale
     draws = np.random.default_rng(0).integers(0, len(outputs), (NUM_RESAMPLES, len(outputs)))
     given, y = _scaled(metric, outputs, rows.y, target_scale)
     where = jnp.ones(len(outputs), bool)
-    resampled = jax.jit(jax.vmap(lambda draw: metric.score(given[draw], y[draw], where)))(draws)
+    # A few at a time: all resamples of a large split at once would not fit into memory.
+    one = functools.partial(jax.lax.map, lambda draw: metric.score(given[draw], y[draw], where), batch_size=8)
+    resampled = jax.jit(one)(draws)
     return float(np.std(resampled))
 
 
 def _scaled(metric: Metric, outputs: np.ndarray, y: np.ndarray, target_scale: TargetScale | None) -> tuple[Any, Any]:
-    if target_scale is None or metric.name == "loss":
+    if target_scale is None or metric.name not in IN_UNITS:
         return jnp.asarray(outputs), jnp.asarray(y)
     scale = np.asarray(target_scale.scale, outputs.dtype)[None]
     return jnp.asarray(outputs * scale), jnp.asarray(y * scale)

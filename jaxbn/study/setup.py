@@ -25,7 +25,7 @@ class Setup:
     """Everything that is settled before the first program compiles.
 
     Attributes:
-        space: what is searched.
+        space: what is searched; None where configurations were listed.
         dataset: with what was noticed when it was read.
         split: rows of the training, validation and test splits.
         prepared: their arrays.
@@ -39,7 +39,7 @@ class Setup:
         num_epochs: epochs of each trial.
     """
 
-    space: Space
+    space: Space | None
     dataset: Dataset
     split: Split
     prepared: Prepared
@@ -70,6 +70,7 @@ def set_up(
     valid_fraction: float,
     test_fraction: float,
     class_weight: ClassWeight,
+    keep: int,
     tile_size: int | None,
 ) -> Setup:
     """Load, split, prepare, propose and plan; the arguments are those of `sweep`.
@@ -80,10 +81,12 @@ def set_up(
     for name, value, least in (
         ("num_configs", num_configs, 1),
         ("num_epochs", num_epochs, 1),
+        ("keep", keep, 1),
+        ("tile_size", 1 if tile_size is None else tile_size, 1),
         ("seed", seed, 0),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"{name} = {value!r} is no whole number of at least {least}: give one")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 32:
+            raise UserError(f"{name} = {value!r} is no whole number from {least} to 2^32 - 1: give one")
     propose = sampler_of(sampler)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     metrics, rank_by = choose_metrics(metric, dataset.task)
@@ -93,7 +96,9 @@ def set_up(
         space = space or Space.default()
         configs = propose(seed, space, None, num_configs)
     else:
-        configs, space = list(space), covering(space)
+        configs, space = list(space), None
+        if not configs:
+            raise UserError("there are no configs to train: give at least one, or a Space")
     linear = grid(seed, LINEAR, None, NUM_LINEAR)
     num_rows = len(split.train)
     plan = plan_tiles(
@@ -103,6 +108,7 @@ def set_up(
         num_rows=num_rows,
         num_epochs=num_epochs,
         rates=machine(),
+        probes=None if space is not None else configs,
         extra=linear,
         tile_size=tile_size,
     )
@@ -132,15 +138,6 @@ def set_up(
 def sampler_of(given: str | Propose) -> Propose:
     """A sampler by name, or the function itself."""
     return sampler(given) if isinstance(given, str) else given
-
-
-def covering(configs: Sequence[Config]) -> Space:
-    """A space whose probes are like given configurations: each hyperparameter takes the values that it has in them."""
-    if not configs:
-        raise UserError("there are no configs to train: give at least one, or a Space")
-    names = [field.name for field in dataclasses.fields(Config)]
-    values = {name: list(dict.fromkeys(getattr(config, name) for config in configs)) for name in names}
-    return Space(**{name: v[0] if len(v) == 1 else Choice(*v) for name, v in values.items()})
 
 
 def plan(
@@ -177,5 +174,6 @@ def plan(
         valid_fraction=valid_fraction,
         test_fraction=test_fraction,
         class_weight=class_weight,
+        keep=1,
         tile_size=tile_size,
     ).plan

@@ -104,11 +104,14 @@ class Summary:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "Summary":
         """The summary that `to_json` wrote."""
-        seconds = dict(record["seconds"])
+        seconds, best = dict(record["seconds"]), record["best"]
+        config = best["config"]
         return cls(
             **{
                 **record,
-                "best": Best(**record["best"]),
+                "best": Best(
+                    **best | {"config": {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}}
+                ),
                 "baselines": tuple(Baseline(**baseline) for baseline in record["baselines"]),
                 "seconds": Seconds(seconds.pop("import"), **seconds),
                 "notes": tuple(record["notes"]),

@@ -99,6 +99,7 @@ def sweep(
         valid_fraction=valid_fraction,
         test_fraction=test_fraction,
         class_weight=class_weight,
+        keep=keep,
         tile_size=tile_size,
     )
     if on_start is not None:
@@ -254,14 +255,16 @@ def request(
     """What was asked for and where it ran."""
     device = jax.local_devices()[0]
     return Request(
-        space=setup.space.to_json(),
+        space=None if setup.space is None else setup.space.to_json(),
         num_configs=len(setup.configs),
         num_epochs=setup.num_epochs,
         sampler=sampler if isinstance(sampler, str) else getattr(sampler, "__name__", "custom"),
         seed=setup.seed,
         valid_fraction=valid_fraction,
         test_fraction=test_fraction,
-        class_weight=dict(class_weight) if isinstance(class_weight, Mapping) else class_weight,
+        class_weight={str(label): float(weight) for label, weight in class_weight.items()}
+        if isinstance(class_weight, Mapping)
+        else class_weight,
         source=setup.dataset.source,
         test_source=setup.dataset.test_source,
         reading=json.loads(json.dumps(setup.dataset.reading.to_json())),

@@ -79,9 +79,7 @@ def init_state(config: OracleConfig, params: Sequence[Mapping[str, ArrayLike]]) 
     hidden = {"batch": {"kernel", "gamma", "beta"}, "none": {"kernel", "bias"}}[config.normalization]
     names = [hidden] * len(widths) + [{"kernel", "bias"}]
     if widths != config.hidden_units or [set(layer) for layer in layers] != names:
-        raise ValueError(
-            f"params of widths {widths}, names {[set(layer) for layer in layers]} are not of {config}"
-        )
+        raise ValueError(f"params of widths {widths}, names {[set(layer) for layer in layers]} are not of {config}")
     bn = [{"mean": np.zeros(h), "var": np.zeros(h), "weight": np.zeros(())} for h in widths]
     opt = {slot: _zeros_like(layers) for slot in SLOTS[config.optimizer]}
     return State(layers, bn if config.normalization == "batch" else [], opt, 0)
@@ -112,9 +110,7 @@ def step(
         The next state, the loss before the update, and its gradients before clipping.
     """
     with np.errstate(all="ignore"):  # a run that diverges is a value too
-        loss, gradients, moments = loss_and_gradients(
-            state.params, x, y, config, uniforms=uniforms, weight=weight
-        )
+        loss, gradients, moments = loss_and_gradients(state.params, x, y, config, uniforms=uniforms, weight=weight)
         clipped = _clip(gradients, config.clip_norm)
         alpha = learning_rate(state.step, steps_per_epoch, config)
         params, opt = _zeros_like(state.params), {slot: _zeros_like(state.params) for slot in state.opt}
@@ -128,10 +124,7 @@ def step(
                 params[i][name] = w - alpha * (direction + decay)
         d = config.bn_decay
         bn = [
-            {
-                name: d * old[name] + (1 - d) * new
-                for name, new in (("mean", mu), ("var", var), ("weight", 1.0))
-            }
+            {name: d * old[name] + (1 - d) * new for name, new in (("mean", mu), ("var", var), ("weight", 1.0))}
             for old, (mu, var) in zip(state.bn, moments, strict=True)
         ]
     return State(params, bn, opt, state.step + 1), loss, gradients
@@ -180,9 +173,7 @@ def predict(state: State, x: ArrayLike, config: OracleConfig) -> Array:
             z = a @ layer["kernel"]
             if config.normalization == "batch":
                 bn = state.bn[i]
-                mu, var = (
-                    (bn["mean"] / bn["weight"], bn["var"] / bn["weight"]) if bn["weight"] > 0 else (0.0, 1.0)
-                )
+                mu, var = (bn["mean"] / bn["weight"], bn["var"] / bn["weight"]) if bn["weight"] > 0 else (0.0, 1.0)
                 z = layer["gamma"] * (z - mu) / np.sqrt(var + config.bn_epsilon) + layer["beta"]
             else:
                 z = z + layer["bias"]
@@ -302,9 +293,7 @@ def _clip(gradients: Layers, clip_norm: float | None) -> Layers:
     return [{name: g * (clip_norm / norm) for name, g in layer.items()} for layer in gradients]
 
 
-def _direction(
-    g: Array, old: dict[str, Array], config: OracleConfig, t: int
-) -> tuple[Array, dict[str, Array]]:
+def _direction(g: Array, old: dict[str, Array], config: OracleConfig, t: int) -> tuple[Array, dict[str, Array]]:
     """The direction d of w -= alpha d at the t-th update (from 1), and the new slots of one array."""
     beta, b1, b2, eps = config.momentum, config.b1, config.b2, config.eps
     match config.optimizer:

@@ -176,7 +176,7 @@ def test_an_existing_run_is_not_replaced_unless_asked(results, tmp_path):
     other = tmp_path / "precious"
     other.mkdir()
     (other / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="no folder with a run"):
         results.save(other, overwrite=True)
     assert (other / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "run"]
@@ -204,12 +204,57 @@ def test_another_version_is_said(results, tmp_path):
         Results.load(folder)
 
 
-def test_changed_data_are_refused(loaded):
-    x = jaxbn.load_data("wine").features.numeric.copy()
-    y = jaxbn.load_data("wine").target
+def test_changed_data_are_refused_and_the_same_are_not():
+    wine = jaxbn.load_data("wine")
+    x, y = wine.features.numeric.copy(), wine.target
+    results = jaxbn.sweep(Space(hidden_units=8, num_layers=1), (x, y), num_configs=1, num_epochs=2)
+    with pytest.raises(UserError, match="give the data again"):
+        jaxbn.retrain(results)
+    model, _ = jaxbn.retrain(results, data=(x, y))
+    assert model.predict(x[:2]).shape == (2,)
     x[0, 0] += 1
     with pytest.raises(UserError, match="are not those of the sweep"):
-        jaxbn.retrain(loaded, data=(x, y))
+        jaxbn.retrain(results, data=(x, y))
+
+
+def test_configs_of_unlike_depths_can_be_listed():
+    configs = [jaxbn.Config(hidden_units=(8,), num_layers=1), jaxbn.Config(hidden_units=(12, 6), num_layers=2)]
+    results = jaxbn.sweep(configs, "iris", num_epochs=2)
+    assert results.trials["hidden_units"].to_list() == ["8", "12-6"]
+    assert results.request.space is None
+
+
+@pytest.mark.parametrize("wrong", [{"keep": 0}, {"tile_size": -1}, {"seed": 1 << 40}, {"num_configs": 0}])
+def test_numbers_out_of_range_are_one_sentence(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        jaxbn.sweep(SPACE, "iris", **({"num_configs": 1, "num_epochs": 1} | wrong))
+
+
+def test_a_huge_batch_size_is_a_full_batch():
+    plan = jaxbn.plan(Space(batch_size=10**6), "iris", num_configs=1, num_epochs=1)
+    assert max(program.spec.batch_size for program in plan.programs) < 256
+
+
+def test_class_weights_with_numpy_labels_survive_the_run(tmp_path):
+    weights = dict(zip(np.arange(3), [1.0, 2.0, 3.0], strict=True))
+    data = (jaxbn.load_data("iris").features.numeric, jaxbn.load_data("iris").target)
+    jaxbn.sweep(SPACE, data, num_configs=1, num_epochs=1, class_weight=weights, run_dir=tmp_path / "run")
+    assert Results.load(tmp_path / "run").request.class_weight == {"0": 1.0, "1": 2.0, "2": 3.0}
+
+
+def test_standard_error_of_accuracy_is_the_binomial_one():
+    from jaxbn.data.prepare import Rows
+    from jaxbn.nn.metrics import CLASSIFICATION
+    from jaxbn.study.score import standard_error
+
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 400).astype(np.int32)
+    right = rng.random(400) < 0.8
+    outputs = np.eye(2, dtype=np.float32)[np.where(right, y, 1 - y)]
+    rows = Rows(np.zeros((400, 1), np.float32), y, np.ones(400, np.float32))
+    share = right.mean()
+    expected = math.sqrt(share * (1 - share) / 400)
+    assert standard_error(outputs, rows, CLASSIFICATION[1], None) == pytest.approx(expected, rel=0.2)
 
 
 def test_time_is_counted_once():
