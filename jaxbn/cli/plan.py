@@ -38,6 +38,7 @@ def run(experiment: Experiment) -> int:
             valid_fraction=experiment.valid_fraction,
             test_fraction=experiment.test_fraction,
             class_weight=experiment.class_weight,  # type: ignore[arg-type]
+            keep=1,
             tile_size=None,
         )
     if experiment.json:

@@ -86,7 +86,7 @@ def set_up(
         ("seed", seed, 0),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 32:
-            raise UserError(f"{name} = {value!r} is no whole number from {least} to 2^32 - 1: give one")
+            raise UserError(f"{name} = {value!r} is no whole number of at least {least} and below 2^32: give one")
     propose = sampler_of(sampler)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     metrics, rank_by = choose_metrics(metric, dataset.task)

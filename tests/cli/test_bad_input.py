@@ -93,9 +93,9 @@ def test_arguments(here, capsys, argv, words):
             ["line 2", "'lerning_rate'", "did you mean 'learning_rate'"],
         ),
         ('[momentum]\nlow = 0.9\nhigh = 0.99\nscal = "log"\n', ["line 4", "'scal'", "did you mean 'scale'"]),
-        ('[momentum]\nlow = 0.9\nhigh = 0.99\nscale = "lgo"\n', ["line 1", "'lgo'", "did you mean 'log'"]),
-        ('\n\n[optimizer]\nchoices = ["adam", "adm"]\n', ["line 3", "'adm'", "did you mean 'adam'"]),
-        ('[activation]\nvalue = "rlu"\n', ["line 1", "did you mean 'relu'"]),
+        ('[momentum]\nlow = 0.9\nhigh = 0.99\nscale = "lgo"\n', ["line 4", "'lgo'", "did you mean 'log'"]),
+        ('\n\n[optimizer]\nchoices = ["adam", "adm"]\n', ["line 4", "'adm'", "did you mean 'adam'"]),
+        ('[activation]\nvalue = "rlu"\n', ["line 2", "did you mean 'relu'"]),
         ("[learning_rate]\nlow = 1\nhigh = 0.1\n", ["line 1", "low must be below high"]),
         ("[learning_rate]\nlow = 1\nhigh = 1\n", ["line 1", "low must be below high"]),
         ('[dropout]\nlow = 0\nhigh = 0.5\nscale = "log"\n', ["line 1", "log scale needs low > 0"]),
@@ -157,7 +157,7 @@ def test_an_existing_run_is_kept(here, capsys, finished):
 def test_only_a_run_is_overwritten(here, capsys):
     (here / "photos").mkdir()
     (here / "photos/me.jpg").write_text("me")
-    assert "holds no run" in refused("sweep iris --out photos --overwrite", capsys)
+    assert "no folder with a run" in refused("sweep iris --out photos --overwrite", capsys)
 
 
 def test_a_file_cannot_hold_a_run(here, capsys):
