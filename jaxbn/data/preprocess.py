@@ -83,7 +83,7 @@ def _fit_numeric(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     constant = filled.min(axis=0) == filled.max(axis=0)
     mean = np.where(constant, filled[0], scaler.mean_)
     indicators = np.flatnonzero(np.isnan(values).any(axis=0))
-    return np.asarray(imputer.statistics_), mean, np.asarray(scaler.scale_), tuple(indicators.tolist())
+    return np.asarray(imputer.statistics_), np.asarray(mean), np.asarray(scaler.scale_), tuple(indicators.tolist())
 
 
 def _fit_categorical(words: np.ndarray) -> tuple[tuple[tuple[str | None, ...], ...], tuple[bool, ...]]:

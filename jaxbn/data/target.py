@@ -41,7 +41,8 @@ class Target:
     @property
     def present(self) -> np.ndarray:
         """Which rows have a target: bool [N]."""
-        return self.values >= 0 if self.task == "classification" else ~np.isnan(self.values).any(axis=1)
+        absent = self.values < 0 if self.task == "classification" else np.isnan(self.values).any(axis=1)
+        return np.asarray(~absent)
 
 
 def most_classes(num_rows: int) -> int:

@@ -228,7 +228,7 @@ def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
 
 def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
-    return _executable(program, device, jax.config.jax_enable_x64)
+    return _executable(program, device, jnp.zeros((), float).dtype == jnp.float64)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -146,7 +146,7 @@ def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None])
     """
     devices = workers()
     stop = threading.Event()
-    x64 = jax.config.jax_enable_x64
+    x64 = jnp.zeros((), float).dtype == jnp.float64
 
     def in_context(work: Callable[[], Any]) -> Callable[[], Any]:
         def call() -> Any:
