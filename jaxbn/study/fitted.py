@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxbn.data import Preprocessor
+from jaxbn.data import Dataset, Prepared, Preprocessor
 from jaxbn.data.prepare import TargetScale
 from jaxbn.data.preprocess import from_json, to_json, transform
 from jaxbn.data.reading import Reading, read_features
@@ -50,6 +50,21 @@ class FittedModel:
     target_name: str
     target_scale: TargetScale | None
     num_outputs: int
+
+    @classmethod
+    def of(cls, config: Config, variables: Variables, dataset: Dataset, prepared: Prepared) -> "FittedModel":
+        """Weights, with what the data they were trained on taught about rows and outputs."""
+        return cls(
+            config=config,
+            variables=variables,
+            reading=dataset.reading,
+            preprocessor=prepared.preprocessor,
+            task=dataset.task,
+            classes=dataset.classes,
+            target_name=dataset.target_name,
+            target_scale=prepared.target_scale,
+            num_outputs=prepared.num_outputs,
+        )
 
     def predict(self, rows: Any) -> np.ndarray:
         """Predict from raw rows: a path, a data frame, an array, or a list of records.

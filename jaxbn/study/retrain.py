@@ -68,17 +68,7 @@ def retrain(
     (tile,) = run(plan, host_data(prepared, plan.problem), seed=request.seed, on_event=on_event)
     if tile.diverged[0]:
         raise UserError(f"trial {trial} diverged in epoch {tile.epochs[0]} when trained again: choose another trial")
-    model = FittedModel(
-        config=config,
-        variables=member(tile.variables, tile.tile.hyperparams, 0),
-        reading=dataset.reading,
-        preprocessor=prepared.preprocessor,
-        task=dataset.task,
-        classes=dataset.classes,
-        target_name=dataset.target_name,
-        target_scale=prepared.target_scale,
-        num_outputs=prepared.num_outputs,
-    )
+    model = FittedModel.of(config, member(tile.variables, tile.tile.hyperparams, 0), dataset, prepared)
     judged = {"test": prepared.test} if refit else {"validation": prepared.valid, "test": prepared.test}
     return model, {
         name: scores(model.outputs(rows.x), rows, metrics, prepared.target_scale) for name, rows in judged.items()

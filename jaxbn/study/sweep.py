@@ -194,18 +194,7 @@ def covered(intervals: Sequence[tuple[float, float]]) -> float:
 
 def fitted(setup: Setup, config: Config, weights: Variables) -> FittedModel:
     """Weights, with all that prediction from raw rows needs."""
-    dataset, prepared = setup.dataset, setup.prepared
-    return FittedModel(
-        config=config,
-        variables=weights,
-        reading=dataset.reading,
-        preprocessor=prepared.preprocessor,
-        task=dataset.task,
-        classes=dataset.classes,
-        target_name=dataset.target_name,
-        target_scale=prepared.target_scale,
-        num_outputs=prepared.num_outputs,
-    )
+    return FittedModel.of(config, weights, setup.dataset, setup.prepared)
 
 
 def judge(setup: Setup, history: History, model: FittedModel, trial: int) -> tuple[Best, dict[str, float], float, int]:
