@@ -92,6 +92,22 @@ class Float:
                 value = 1 - 10 ** (low + u * (high - low))
         return float(min(max(value, self.low), self.high))
 
+    def share(self, value: float) -> float:
+        """The share of the domain below a value, in [0, 1]: the inverse of `at`.
+
+        Example:
+            >>> Float(1e-4, 1, scale="log").share(0.01)
+            0.5
+        """
+        match self.scale:
+            case "linear":
+                u = (value - self.low) / (self.high - self.low)
+            case "log":
+                u = math.log(value / self.low) / math.log(self.high / self.low)
+            case _:
+                u = math.log((1 - value) / (1 - self.low)) / math.log((1 - self.high) / (1 - self.low))
+        return min(max(u, 0.0), 1.0)
+
     @property
     def num_values(self) -> None:
         """Uncountable."""
@@ -141,6 +157,23 @@ class Int:
                 value = 1 << math.floor(first + u * (high.bit_length() - first))
         return min(max(value, low), high)
 
+    def share(self, value: int) -> float:
+        """The middle of the shares that `at` maps to a value, in (0, 1).
+
+        Example:
+            >>> Int(1, 4).share(1), Int(32, 256, scale="power_of_two").share(256)
+            (0.125, 0.875)
+        """
+        low, high = int(self.low), int(self.high)
+        match self.scale:
+            case "linear":
+                u = (value + 0.5 - low) / (high + 1 - low)
+            case "log":
+                u = (math.log(value * (value + 1)) / 2 - math.log(low)) / (math.log(high + 1) - math.log(low))
+            case _:
+                u = (math.log2(value) + 0.5 - math.log2(low)) / self.num_values
+        return min(max(u, 0.0), 1.0)
+
     @property
     def num_values(self) -> int:
         """How many values it holds."""
@@ -171,6 +204,15 @@ class Choice:
     def at(self, u: float) -> Any:
         """The option at the share u, in [0, 1], of the domain."""
         return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
+
+    def share(self, value: Any) -> float:
+        """The middle of the shares that `at` maps to an option.
+
+        Example:
+            >>> Choice("momentum", "adam").share("adam")
+            0.75
+        """
+        return (self.options.index(value) + 0.5) / len(self.options)
 
     @property
     def num_values(self) -> int:

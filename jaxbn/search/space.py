@@ -111,6 +111,28 @@ class Space:
                 values[name] = domain.at(u[name])
         return from_values(**values)
 
+    def point(self, config: Config) -> dict[str, float]:
+        """Where a configuration lies in the unit cube: the inverse of `config`.
+
+        Args:
+            config: of this space.
+
+        Returns:
+            For each searched hyperparameter that the configuration uses, the share of its domain, in [0, 1]; nothing
+            for a domain whose condition fails.
+
+        Example:
+            >>> space = Space(learning_rate=Float(1e-4, 1, scale="log"), b1=Float(0.8, 0.9), optimizer="momentum")
+            >>> space.point(space.config({"learning_rate": 0.25, "b1": 0.5}))
+            {'learning_rate': 0.25}
+        """
+        unused = config.unused()
+        return {
+            name: domain.share(getattr(config, name))
+            for name, domain in self.domains.items()
+            if name not in unused and all(getattr(config, other) in allowed for other, allowed in _when(domain))
+        }
+
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads: a table for each hyperparameter, in order."""
         return {name: _table(self.domains.get(name), self.fixed.get(name)) for name in self}

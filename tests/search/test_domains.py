@@ -16,6 +16,16 @@ U = np.random.default_rng(0).random(N)
 # Four standard errors of the share of N draws.
 SLACK = 4 * math.sqrt(0.25 / N)
 
+DOMAINS_BOTH_WAYS = [
+    Float(-2, 3),
+    Float(1e-10, 1e-4, scale="log"),
+    Float(0.5, 0.9999, scale="one_minus_log"),
+    Int(1, 7),
+    Int(16, 256, scale="log"),
+    Int(32, 256, scale="power_of_two"),
+    Choice("a", "b", "c"),
+]
+
 
 def draws(domain):
     return np.array([domain.at(u) for u in U.tolist()])
@@ -137,3 +147,13 @@ def test_domains_with_conditions_are_hashable_and_equal_by_value():
     b = Float(0.9, 0.999, when={"optimizer": ["momentum"]})
     assert a == b and hash(a) == hash(b) and a != Float(0.9, 0.999)
     assert a.when == (("optimizer", ("momentum",)),)
+
+
+@given(st.sampled_from(DOMAINS_BOTH_WAYS), st.floats(0, 1))
+def test_share_is_the_inverse_of_at(domain, u):
+    value = domain.at(u)
+    if not isinstance(domain, Float):
+        assert domain.at(domain.share(value)) == value
+    else:
+        assert domain.at(domain.share(value)) == pytest.approx(value, rel=1e-9)
+        assert domain.share(value) == pytest.approx(u, abs=1e-6)
