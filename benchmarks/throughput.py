@@ -27,6 +27,7 @@ from jaxbn.engine.plan import Plan, plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import Compiled, machine, run
 from jaxbn.search import LADDER, Choice, Space, pad
+from jaxbn.search.halving import to_the_end
 
 NUM_EPOCHS, BATCH_SIZE, SEED = 5, 64, 0
 
@@ -47,7 +48,9 @@ def jaxbn_tiles(x, y, learning_rates, num_epochs: int, batch_size: int, seed: in
     space = Space(learning_rate=Choice(*rates), hidden_units=64, num_layers=2, batch_size=batch_size)
     configs = [space.config({"learning_rate": (i + 0.5) / len(rates)}) for i in range(len(rates))]
     problem = Problem("classification", x.shape[1], 10, pad(len(x), LADDER), CHUNK, ("loss", "accuracy"))
-    plan = plan_tiles(configs, space, problem, num_rows=len(x), num_epochs=num_epochs, rates=machine())
+    plan = plan_tiles(
+        configs, space, [problem], num_rows=[len(x)], rungs=to_the_end(len(configs), num_epochs), rates=machine()
+    )
     weight = np.ones(len(x), np.float32)
     data = Data(
         padded(Rows(x, y, weight), problem.train_rows),
@@ -69,7 +72,7 @@ def _timed(plan: Plan, data: Data, seed: int) -> tuple[float, float, list[float]
             compiling.append(event.seconds)
 
     start = time.perf_counter()
-    losses = [loss for tile in run(plan, data, seed=seed, on_event=listen) for loss in tile.train_loss[-1]]
+    losses = [loss for tile in run(plan, [data], seed=seed, on_event=listen) for loss in tile.train_loss[-1]]
     return sum(compiling), time.perf_counter() - start, losses
 
 

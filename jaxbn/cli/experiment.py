@@ -1,16 +1,19 @@
 """What a sweep is told: the arguments of `jaxbn sweep` and `jaxbn plan`."""
 
 import dataclasses
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from tyro.conf import Positional, arg
 
-from jaxbn.cli.options import Count, File, Flag, Fraction
+from jaxbn.cli.options import Count, File, Flag, Fraction, Seconds
+from jaxbn.errors import UserError
 
 if TYPE_CHECKING:
     from jaxbn.data import Dataset
     from jaxbn.search import Space
+    from jaxbn.study.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +30,30 @@ class Experiment:
     """How many configurations to try."""
     num_epochs: Count = 20
     """How many epochs to train each."""
-    sampler: Annotated[str, arg(metavar="random|grid|sobol")] = "random"
-    """How configurations are chosen."""
+    sampler: Annotated[str, arg(metavar="S")] = "random"
+    """How configurations are chosen: random, grid, sobol, coarse_to_fine, tpe, cmaes or gp."""
+    num_rounds: Annotated[Count | None, arg(help_behavior_hint="(default: the sampler's)")] = None
+    """In how many rounds the sampler is asked; it learns from one to the next."""
+    enqueue: File = None
+    """Configurations to try first: a TOML file with a table [[config]] for each."""
+    scheduler: Annotated[str, arg(metavar="none|halving|hyperband|pbt")] = "none"
+    """Who trains on: all, the best of each rung, or all with changing hyperparameters (population-based)."""
+    factor: Fraction = 3.0
+    """Of halving and hyperband: one configuration in so many survives a rung."""
+    min_epochs: Count = 1
+    """Of halving and hyperband: epochs of the first rung."""
+    interval: Annotated[Count | None, arg(help_behavior_hint="(default: a tenth of all)")] = None
+    """Of pbt: epochs between two decisions."""
+    patience: Annotated[Count | None, arg(help_behavior_hint="")] = None
+    """End a configuration when its score has not risen for so many epochs."""
+    replicates: Count = 1
+    """Seeds of each configuration; ranking is by the mean."""
+    folds: Count = 1
+    """Parts of a cross-validation; ranking is by the mean. 1: one split."""
+    time_budget: Annotated[Seconds | None, arg(help_behavior_hint="")] = None
+    """Seconds (or 5m, 2h) from the start of the command: what does not fit is not tried."""
+    target_score: Annotated[Fraction | None, arg(help_behavior_hint="")] = None
+    """End as soon as a configuration has this validation score."""
     metric: Annotated[str | None, arg(metavar="M", help_behavior_hint="(default: accuracy, or r2)")] = None
     """What ranks: accuracy, balanced_accuracy, roc_auc, f1, log_loss or loss; r2, mse, mae or loss."""
     task: Annotated[str | None, arg(metavar="classification|regression", help_behavior_hint="(default: found out)")] = (
@@ -88,3 +113,36 @@ def space_of(experiment: Experiment) -> "Space | None":
     from jaxbn.search import Space
 
     return None if experiment.space is None else Space.from_toml(experiment.space)
+
+
+def settings_of(experiment: Experiment) -> "Settings":
+    """How to search.
+
+    Raises:
+        UserError: something that was asked for makes no sense.
+    """
+    from jaxbn.study import settings
+
+    names = {field.name for field in dataclasses.fields(settings.Settings)} & set(vars(experiment))
+    given = {name: getattr(experiment, name) for name in names}
+    return settings.settings_of(given | {"enqueue": configs_of(experiment.enqueue)})
+
+
+def configs_of(path: Path | None) -> tuple[dict[str, Any], ...]:
+    """Configurations from a file: values by name.
+
+    Raises:
+        UserError: the file cannot be read, or is not of that kind.
+    """
+    if path is None:
+        return ()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the configurations {str(path)!r}: {error.strerror}; give a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not TOML: {error}") from error
+    configs = tables.get("config")
+    if set(tables) != {"config"} or not isinstance(configs, list):
+        raise UserError(f"{path} has no tables [[config]], or others beside them: write one for each configuration")
+    return tuple(configs)

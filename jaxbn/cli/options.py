@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +18,13 @@ from jaxbn.errors import UserError
 T = TypeVar("T")
 
 
-def _written(kind: type, metavar: str, expected: str) -> PrimitiveConstructorSpec:
+def _seconds(word: str) -> float:
+    """Seconds from words such as 90, 90s, 1.5m or 2h."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(word[-1:])
+    return float(word[:-1]) * unit if unit else float(word)
+
+
+def _written(kind: Callable[[str], Any], metavar: str, expected: str) -> PrimitiveConstructorSpec:
     """A number on the command line, with an error that names what was expected."""
 
     def read(words: list[str]) -> Any:
@@ -31,13 +37,14 @@ def _written(kind: type, metavar: str, expected: str) -> PrimitiveConstructorSpe
         nargs=1,
         metavar=metavar,
         instance_from_str=read,
-        is_instance=lambda value: isinstance(value, kind),
+        is_instance=lambda value: isinstance(value, int | float),
         str_from_instance=lambda value: [str(value)],
     )
 
 
 Count = Annotated[int, _written(int, "N", "a whole number")]
 Fraction = Annotated[float, _written(float, "X", "a number")]
+Seconds = Annotated[float, _written(_seconds, "TIME", "a time such as 60s, 5m or 2h")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 RunFolder = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
 Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]

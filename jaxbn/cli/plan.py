@@ -5,7 +5,7 @@ import json
 from rich.text import Text
 
 from jaxbn.cli import board
-from jaxbn.cli.experiment import Experiment, dataset_of, space_of
+from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
 from jaxbn.cli.progress import display
 
 
@@ -27,26 +27,14 @@ def run(experiment: Experiment) -> int:
 
         if experiment.out is not None:
             run_dir.check_free(experiment.out, overwrite=experiment.overwrite)
-        setup = set_up(
-            space_of(experiment),
-            dataset_of(experiment),
-            num_configs=experiment.num_configs,
-            num_epochs=experiment.num_epochs,
-            sampler=experiment.sampler,
-            metric=experiment.metric,
-            seed=experiment.seed,
-            valid_fraction=experiment.valid_fraction,
-            test_fraction=experiment.test_fraction,
-            class_weight=experiment.class_weight,  # type: ignore[arg-type]
-            keep=1,
-            tile_size=None,
-        )
+        setup = set_up(space_of(experiment), dataset_of(experiment), settings_of(experiment))
     if experiment.json:
         record = {
-            "num_trials": len(setup.configs),
+            "num_trials": setup.settings.num_configs * setup.settings.repeats,
             "num_programs": len(setup.plan.programs),
             "num_tiles": len(setup.plan.tiles),
-            "num_train": len(setup.split.train),
+            "num_train": setup.plan.num_rows[0],
+            "rungs": [{"epochs": rung.epochs, "survivors": rung.survivors} for rung in setup.plan.rungs],
             "flops": setup.plan.flops,
             "bytes": setup.plan.bytes,
             "seconds": {"compile": setup.plan.compile_seconds, "train": setup.plan.total_train_seconds},
@@ -58,5 +46,7 @@ def run(experiment: Experiment) -> int:
     if setup.notes:
         console.print(board.notes(setup.notes), Text())
     print(setup.plan)
-    console.print(Text(f"{len(setup.linear)} of the trials are the linear baseline."))
+    rounds = f"The sampler is asked in {len(setup.rounds)} rounds; " if len(setup.rounds) > 1 else ""
+    linear = len(setup.linear) * setup.settings.repeats
+    console.print(Text(f"{rounds}{linear} of the trials are the linear baseline."))
     return 0

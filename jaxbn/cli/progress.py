@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from jaxbn.engine.run import Event
+    from jaxbn.engine.run import Event, TileEpoch
     from jaxbn.nn.metrics import Metric
+    from jaxbn.study.search import Ranked
 
 PLAIN_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -29,57 +29,80 @@ class Progress:
     """What has happened so far to the trials of a sweep; those of its linear baseline are not counted.
 
     Attributes:
-        num_trials: to be trained.
-        num_epochs: of each.
+        num_trials: of the sweep.
+        num_epochs: of a trial that nobody stops.
+        segments: from ranking to ranking, how many epochs are planned, of all trials together.
         num_programs: to be compiled.
         metric: what ranks.
         rank_by: its place among the scores.
         programs: that are ready.
-        trials: that have ended.
-        epochs: of trials, trained or no longer needed.
-        diverged: of the trials that have ended.
+        epochs: trained, of all trials together.
+        ranked: segments that have ended.
+        done: planned epochs that have been trained or are not needed any more.
+        before: trials that had ended when the last one did.
+        ended: trials that have ended since.
+        diverged: trials that have.
         best: the highest-ranked score of those that have ended and have not diverged.
         since: when training began, by `time.perf_counter`.
     """
 
     num_trials: int
     num_epochs: int
+    segments: tuple[int, ...]
     num_programs: int
     metric: "Metric"
     rank_by: int
     programs: int = 0
-    trials: int = 0
     epochs: int = 0
-    diverged: int = 0
+    ranked: int = 0
+    done: int = 0
+    before: int = 0
+    ended: set[int] = dataclasses.field(default_factory=set)
+    diverged: set[int] = dataclasses.field(default_factory=set)
     best: float | None = None
     since: float | None = None
 
-    def record(self, event: "Event") -> None:
-        """Take in an event of the engine."""
+    def record(self, event: "Event | Ranked") -> None:
+        """Take in an event of the engine, or a ranking."""
         from jaxbn.engine.run import Compiled
+        from jaxbn.study.search import Ranked
 
         if isinstance(event, Compiled):
             self.programs += 1
             self.since = self.since or time.perf_counter()
+        elif isinstance(event, Ranked):
+            self.ranked += 1
+            self.done = sum(self.segments[: self.ranked])
+            self.before += event.trials - event.kept
+            self.ended.clear()
+            self.best = event.best
+        else:
+            self._record_epoch(event)
+
+    def _record_epoch(self, event: "TileEpoch") -> None:
+        trials = [trial for trial in event.trials if trial < self.num_trials]
+        if not trials:
             return
-        counted = np.asarray(event.trials) < self.num_trials
-        count, diverged = int(counted.sum()), event.diverged[counted]
-        self.epochs += count
-        # The engine says no more of a tile in which every trial has diverged.
-        if event.epoch < self.num_epochs and not event.diverged.all():
-            return
-        self.epochs += count * (self.num_epochs - event.epoch)
-        self.trials += count
-        self.diverged += int(diverged.sum())
-        scores = event.scores[counted, self.rank_by][~diverged].tolist()
-        if scores:
-            known = scores if self.best is None else [*scores, self.best]
-            self.best = max(known) if self.metric.greater_is_better else min(known)
+        broken = {trial for trial, diverged in zip(event.trials, event.diverged, strict=True) if diverged}
+        self.epochs += len(trials)
+        self.done += len(trials)
+        self.diverged = (self.diverged - set(trials)) | broken
+        if event.epoch == self.num_epochs or len(broken) == len(trials):
+            self.ended |= set(trials)
+            scores = event.scores[~event.diverged, self.rank_by].tolist()
+            if scores:
+                known = scores if self.best is None else [*scores, self.best]
+                self.best = max(known) if self.metric.greater_is_better else min(known)
+
+    @property
+    def trials(self) -> int:
+        """That have ended."""
+        return self.before + len(self.ended)
 
     @property
     def share(self) -> float:
         """Of the work that is done, from 0 to 1."""
-        return self.epochs / (self.num_trials * self.num_epochs)
+        return min(self.done / sum(self.segments), 1.0)
 
     def left(self) -> str:
         """The time left, in words; empty while it cannot be told."""
@@ -96,7 +119,7 @@ class Progress:
                 f"{self.trials:,} of {self.num_trials:,} trials",
                 f"{self.epochs:,} epochs",
                 best,
-                f"{self.diverged} diverged" if self.diverged else "",
+                f"{len(self.diverged)} diverged" if self.diverged else "",
                 f"{self.programs} of {self.num_programs} programs",
             )
             if part
@@ -137,8 +160,8 @@ class Display:
         if self.live is not None:
             self.live.update(progress)
 
-    def record(self, event: "Event") -> None:
-        """Take in an event of the engine, from whatever thread."""
+    def record(self, event: "Event | Ranked") -> None:
+        """Take in an event, from whatever thread."""
         if self.progress is None:
             return
         with self.lock:

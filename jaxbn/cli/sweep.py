@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from jaxbn.cli import board
-from jaxbn.cli.experiment import Experiment, dataset_of, space_of
+from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
 from jaxbn.cli.progress import Progress, display
 
 if TYPE_CHECKING:
@@ -40,32 +40,14 @@ def run(experiment: Experiment, *, started: float) -> int:
         out = experiment.out or free_name(experiment.data, stamp)
         run_dir.check_free(out, overwrite=experiment.overwrite)
 
-        def on_start(setup: "Setup") -> None:
-            shown.follow(
-                Progress(
-                    len(setup.configs),
-                    setup.num_epochs,
-                    len(setup.plan.programs),
-                    setup.metric,
-                    setup.rank_by,
-                )
-            )
-
-        space, dataset = space_of(experiment), dataset_of(experiment)
+        space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)
         results = sweep(
             space,
             dataset,
-            num_configs=experiment.num_configs,
-            num_epochs=experiment.num_epochs,
-            sampler=experiment.sampler,
-            metric=experiment.metric,
-            seed=experiment.seed,
-            valid_fraction=experiment.valid_fraction,
-            test_fraction=experiment.test_fraction,
-            class_weight=experiment.class_weight,  # type: ignore[arg-type]
-            on_start=on_start,
+            on_start=lambda setup: shown.follow(progress_of(setup)),
             on_event=shown.record,
             import_seconds=time.perf_counter() - started,
+            **vars(settings),
         )
         # Another sweep that started in the same second may have taken the name meanwhile.
         out = experiment.out or free_name(experiment.data, stamp)
@@ -75,6 +57,24 @@ def run(experiment: Experiment, *, started: float) -> int:
     else:
         report(results, out)
     return 0
+
+
+def progress_of(setup: "Setup") -> Progress:
+    """What is to be shown of a sweep."""
+    repeats, segments = setup.settings.repeats, []
+    for size in setup.rounds:
+        before = 0
+        for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
+            segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
+            before = rung.epochs
+    return Progress(
+        num_trials=sum(setup.rounds) * repeats,
+        num_epochs=setup.plan.num_epochs,
+        segments=tuple(segments),
+        num_programs=len(setup.plan.programs),
+        metric=setup.metric,
+        rank_by=setup.rank_by,
+    )
 
 
 def free_name(data: str, stamp: str) -> Path:

@@ -57,7 +57,8 @@ def run(arguments: Arguments) -> int:
             raise UserError(f"{str(out)!r} holds no model, so it is not overwritten: choose another --out")
         check_place(out)
         metrics, rank_by = choose_metrics(results.summary.metric, results.summary.task)
-        shown.follow(Progress(1, results.request.num_epochs, 1, metrics[rank_by], rank_by))
+        epochs = results.request.num_epochs
+        shown.follow(Progress(1, epochs, (epochs,), 1, metrics[rank_by], rank_by))
         model, scores = retrain(results, trial, refit=arguments.refit, on_event=shown.record)
         try:
             with new_folder(out) as partial:

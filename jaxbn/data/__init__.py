@@ -4,6 +4,7 @@ The way of data is load_data -> split_rows -> prepare. Nothing heavy is imported
 """
 
 from jaxbn.data.dataset import Dataset, fingerprint, load_data
+from jaxbn.data.folds import fold_rows
 from jaxbn.data.prepare import Prepared, Rows, prepare
 from jaxbn.data.preprocess import Preprocessor
 from jaxbn.data.split import Split, split_rows
@@ -18,6 +19,7 @@ __all__ = [
     "Split",
     "Table",
     "fingerprint",
+    "fold_rows",
     "load_data",
     "prepare",
     "split_rows",

@@ -5,79 +5,126 @@ happened to be sampled: the planner looks at a fixed set of probe configurations
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
+from scipy import special
 
 from jaxbn.engine import cost
-from jaxbn.engine.programs import Problem, Program, of_evaluate
-from jaxbn.nn.types import Hyperparams, Spec
-from jaxbn.search import LADDER, Band, Config, Padding, Space, pad, split
+from jaxbn.engine.padding import choose_padding
+from jaxbn.engine.programs import Problem, Program, of_evaluate, sizes_of
+from jaxbn.engine.tiles import Member, Tile, fitting, pack
+from jaxbn.nn.types import Spec
+from jaxbn.search import Config, Padding, Rung, Space, split
 from jaxbn.search.propose import random
 
 NUM_PROBES = 512
 PROBE_SEED = 2015
 
+ALONE = 1.15
+"""How much longer a member takes in a tile of its own, whose products are small: measured on a CPU."""
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Tile:
-    """Members that train together: one program, one batch size.
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What one program has to do between two rungs with mini-batches of one size; expected, after the first rung.
 
     Attributes:
-        program: the epoch program.
-        trials: trial numbers of the members in use; the tile is filled up with copies of the first.
-        hyperparams: NumPy arrays [T, ...].
+        program: which one.
+        rung: the place of the rung that it leads to.
+        batch_size: in use, not padded.
+        epochs: from rung to rung.
+        tiles: how many.
+        members: in all of them together.
+        flops_per_row: operations of the members' matrix products on a row, without padding.
     """
 
     program: Program
-    trials: tuple[int, ...]
-    hyperparams: Hyperparams
+    rung: int
+    batch_size: int
+    epochs: int
+    tiles: float
+    members: float
+    flops_per_row: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """Programs, tiles and an estimate. Print it to read it.
+    """Rungs, programs, tiles and an estimate. Print it to read it.
 
     Attributes:
-        problem: sizes of the data.
-        num_rows: training rows.
-        num_epochs: epochs that each trial trains.
+        problems: sizes of the data, for each fold.
+        num_rows: training rows, for each fold.
+        rungs: when configurations are ranked, and how many train on.
         padding: what unlike configurations share.
-        programs: the epoch programs, longest first.
-        tiles: in the order in which they start.
+        ladders: by shape (the evaluation program of one member), T up to each rung.
+        programs: all epoch programs, in the order in which they are compiled.
+        tiles: of the first round up to the first rung, in the order in which they start.
+        loads: of the whole sweep.
         rates: what the estimate assumes of the machine.
     """
 
-    problem: Problem
-    num_rows: int
-    num_epochs: int
+    problems: tuple[Problem, ...]
+    num_rows: tuple[int, ...]
+    rungs: tuple[Rung, ...]
     padding: Padding
+    ladders: dict[Program, tuple[int, ...]]
     programs: tuple[Program, ...]
     tiles: tuple[Tile, ...]
+    loads: tuple[Load, ...]
     rates: cost.Rates
 
     @property
+    def problem(self) -> Problem:
+        """Sizes of the data of the first fold."""
+        return self.problems[0]
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the last rung."""
+        return self.rungs[-1].epochs
+
+    @property
     def num_trials(self) -> int:
-        """Trials in all tiles."""
-        return sum(len(tile.trials) for tile in self.tiles)
+        """Trials that start."""
+        return round(sum(load.members for load in self.loads if load.rung == 0))
+
+    def program(self, spec: Spec, fold: int, rung: int) -> Program:
+        """The epoch program of a specification up to a rung."""
+        problem = self.problems[fold]
+        ladder = self.ladders.get(_shape(spec, self.problem))
+        # A shape that no probe has is rare: a tile of two does.
+        return Program("epoch", spec, ladder[rung] if ladder else 2, problem)
+
+    def pack(self, members: Sequence[Member], *, rung: int, start: int, until: int) -> list[Tile]:
+        """Tiles that train members between two epochs with the tile sizes of a rung, in the order of the programs."""
+        tiles = pack(
+            members,
+            lambda spec, fold: self.program(spec, fold, rung),
+            padding=self.padding,
+            num_rows=self.num_rows,
+            num_epochs=self.num_epochs,
+            start=start,
+            until=until,
+        )
+        place = {program: number for number, program in enumerate(self.programs)}
+        return sorted(tiles, key=lambda tile: place.get(tile.program, len(place)))
+
+    def seconds(self, load: Load) -> float:
+        """Estimated seconds of a load, with all workers busy."""
+        spec, size = load.program.spec, load.program.tile_size
+        one = tile_step_seconds(spec, size, sizes_of(load.program.problem), self.rates)
+        return load.epochs * self._steps(load) * load.tiles * one / self.rates.workers
+
+    def _steps(self, load: Load) -> int:
+        return math.ceil(self.num_rows[0] / load.batch_size)
 
     def train_seconds(self, program: Program) -> float:
         """Estimated seconds, with all workers busy, that the tiles of a program train."""
-        tiles = [tile for tile in self.tiles if tile.program == program]
-        return self.num_epochs * sum(self._epoch_seconds(tile) for tile in tiles) / self.rates.workers
-
-    def _epoch_seconds(self, tile: Tile) -> float:
-        spec, size = tile.program.spec, tile.program.tile_size
-        member = cost.member_step_seconds(spec, spec.batch_size, sizes_of(self.problem), self.rates)
-        return self._steps(tile) * (self.rates.step + size * member)
-
-    def _steps(self, tile: Tile) -> int:
-        return math.ceil(self.num_rows / tile.hyperparams.batch_size[0])
+        return sum(self.seconds(load) for load in self.loads if load.program == program)
 
     @property
     def compile_seconds(self) -> float:
@@ -88,46 +135,41 @@ class Plan:
     @property
     def total_train_seconds(self) -> float:
         """Estimated seconds of training."""
-        return sum(self.train_seconds(program) for program in self.programs)
+        return sum(self.seconds(load) for load in self.loads)
 
     @property
     def flops(self) -> float:
         """Operations of matrix products, padding included."""
-        return self.num_epochs * sum(
-            self._steps(tile)
-            * tile.program.spec.batch_size
-            * tile.program.tile_size
-            * cost.flops_per_row(tile.program.spec, sizes_of(self.problem))
-            for tile in self.tiles
+        return sum(
+            load.epochs
+            * self._steps(load)
+            * load.program.spec.batch_size
+            * load.program.tile_size
+            * load.tiles
+            * cost.flops_per_row(load.program.spec, sizes_of(load.program.problem))
+            for load in self.loads
         )
 
     @property
     def useful_flops(self) -> float:
         """Operations that the configurations need without padding."""
-        exact = (
-            dataclasses.replace(tile.program.spec, widths=tuple(tile.hyperparams.hidden_units[member].tolist()))
-            for tile in self.tiles
-            for member in range(len(tile.trials))
-        )
-        per_row = sum(cost.flops_per_row(spec, sizes_of(self.problem)) for spec in exact)
-        return self.num_epochs * self.num_rows * per_row
+        return sum(load.epochs * self.num_rows[0] * load.flops_per_row for load in self.loads)
 
     @property
     def bytes(self) -> int:
         """Bytes of device memory: the data, and the state of the tiles that train at once, doubled while they step."""
-        problem = self.problem
-        data = 4 * (problem.train_rows + problem.valid_rows) * (problem.num_inputs + 2)
-        tiles = (p.tile_size * cost.bytes_per_member(p.spec, sizes_of(problem)) for p in self.programs)
+        data = sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + 2) for p in self.problems)
+        tiles = (p.tile_size * cost.bytes_per_member(p.spec, sizes_of(p.problem)) for p in self.programs)
         largest = sorted(tiles, reverse=True)
         return data + 2 * sum(largest[: self.rates.workers])
 
     def __str__(self) -> str:
-        """The plan as a table, one line a program."""
+        """The plan as tables: a line for each program, and, where there are several, one for each rung."""
         header = ("program", "hidden", "batch", "optimizer", "T", "trials", "tiles", "train s")
         lines: list[tuple[str, ...]] = [header]
         for number, program in enumerate(self.programs):
-            tiles = [tile for tile in self.tiles if tile.program == program]
-            spec = program.spec
+            loads = [load for load in self.loads if load.program == program]
+            spec, first = program.spec, min((load.rung for load in loads), default=0)
             lines.append(
                 (
                     str(number),
@@ -135,42 +177,66 @@ class Plan:
                     str(spec.batch_size),
                     "|".join(spec.optimizers),
                     str(program.tile_size),
-                    str(sum(len(tile.trials) for tile in tiles)),
-                    str(len(tiles)),
+                    f"{sum(load.members for load in loads if load.rung == first):.0f}",
+                    f"{sum(load.tiles for load in loads if load.rung == first):.0f}",
                     f"{self.train_seconds(program):.1f}",
                 )
             )
-        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-        table = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
         padded = 1 - self.useful_flops / self.flops if self.flops else 0.0
         return "\n".join(
             [
-                *table,
-                f"{self.num_trials} trials x {self.num_epochs} epochs in {len(self.tiles)} tiles of "
-                f"{len(self.programs)} programs",
+                *_table(lines),
+                *([] if len(self.rungs) == 1 else ["", *_table(self._rung_lines())]),
+                "",
+                f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} programs",
                 f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB, "
                 f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
             ]
         )
+
+    def _rung_lines(self) -> list[tuple[str, ...]]:
+        brackets = len(self.rungs[0].survivors)
+        named = [f"bracket {b}" for b in range(brackets)] if brackets > 1 else []
+        lines: list[tuple[str, ...]] = [("rung", "epochs", "configs", *named, "tiles", "train s")]
+        for place, rung in enumerate(self.rungs):
+            loads = [load for load in self.loads if load.rung == place]
+            lines.append(
+                (
+                    str(place),
+                    str(rung.epochs),
+                    str(sum(rung.survivors)),
+                    *(map(str, rung.survivors) if named else ()),
+                    f"{sum(load.tiles for load in loads):.0f}",
+                    f"{sum(self.seconds(load) for load in loads):.1f}",
+                )
+            )
+        return lines
 
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:
         del cycle
         printer.text(str(self))  # type: ignore[attr-defined]
 
 
-def sizes_of(problem: Problem) -> cost.Sizes:
-    """Inputs and outputs of a problem's networks."""
-    return cost.Sizes(problem.num_inputs, problem.num_outputs)
+def _table(lines: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
+
+
+def _shape(spec: Spec, problem: Problem) -> Program:
+    """What programs share that have one ladder of tile sizes."""
+    return of_evaluate(Program("epoch", spec, 0, problem))
 
 
 def plan_tiles(
     configs: Sequence[Config],
     space: Space | None,
-    problem: Problem,
+    problems: Sequence[Problem],
     *,
-    num_rows: int,
-    num_epochs: int,
+    num_rows: Sequence[int],
+    rungs: Sequence[Rung],
     rates: cost.Rates,
+    num_rounds: int = 1,
+    num_replicates: int = 1,
     probes: Sequence[Config] | None = None,
     extra: Sequence[Config] = (),
     tile_size: int | None = None,
@@ -178,219 +244,251 @@ def plan_tiles(
     """Decide programs and tiles for configurations of a space.
 
     Args:
-        configs: what to train; trial numbers are their positions.
+        configs: of the first round; trial numbers go through their replicates, and for each of these through its folds.
         space: where they come from; padding follows from it. None where they were listed.
-        problem: sizes of the data.
-        num_rows: training rows.
-        num_epochs: epochs of each trial.
+        problems: sizes of the data, for each fold.
+        num_rows: training rows, for each fold.
+        rungs: of the first round.
         rates: of the machine.
+        num_rounds: rounds like the first one.
+        num_replicates: seeds of each configuration.
         probes: configurations that stand for the space; by default a fixed sample of it.
-        extra: more configurations, known beforehand, that do not come from the space; their trial numbers follow.
+        extra: more configurations, known beforehand, that do not come from the space and train to the end; they are in
+            the estimate and among the programs, but not in the tiles.
         tile_size: T of every tile, instead of the planner's choice.
 
     Returns:
         The plan.
     """
+    problem, rows, rungs = problems[0], num_rows[0], tuple(rungs)
     if probes is None:
         probes = random(PROBE_SEED, space, None, NUM_PROBES) if space is not None and space.domains else configs[:1]
-
-    def fitting(configs: Sequence[Config]) -> list[Config]:
-        """A batch size above the number of rows means a full batch."""
-        return [dataclasses.replace(c, batch_size=min(c.batch_size, num_rows)) for c in configs]
-
-    configs, probes, extra = fitting(configs), fitting(probes), fitting(extra)
+    probes, extra = ([fitting(config, rows) for config in some] for some in (probes, extra))
+    repeats = num_replicates * len(problems)
     share = len(configs) / len(probes)
-    padding = choose_padding(probes, problem, share, num_rows=num_rows, num_epochs=num_epochs, rates=rates)
+    alive = [sum(rung.survivors) / max(sum(rungs[0].survivors), 1) for rung in rungs]
+    epochs = [rung.epochs - before for rung, before in zip(rungs, [0, *(rung.epochs for rung in rungs)], strict=False)]
+    mean_epochs = sum(part * e for part, e in zip(alive, epochs, strict=True))
+    padding = choose_padding(
+        probes,
+        problem,
+        share * repeats * num_rounds,
+        num_rows=rows,
+        num_epochs=mean_epochs,
+        rates=rates,
+    )
 
     expected: dict[tuple[Spec, int], float] = defaultdict(float)
     for probe in probes:
         expected[split(probe, padding=padding)[0], probe.batch_size] += share
+    others: dict[tuple[Spec, int], float] = defaultdict(float)
     for config in extra:
-        expected[split(config, padding=padding)[0], config.batch_size] += 1
+        others[split(config, padding=padding)[0], config.batch_size] += 1
 
-    members: dict[tuple[Spec, int], list[tuple[int, Hyperparams]]] = {}
-    for number, config in enumerate([*configs, *extra]):
-        spec, hyperparams = split(config, num_epochs=num_epochs, padding=padding)
-        members.setdefault((spec, config.batch_size), []).append((number, hyperparams))
-
-    groups: dict[Program, list[tuple[Spec, int, float]]] = defaultdict(list)
-    for (spec, batch_size), count in expected.items():
-        groups[of_evaluate(Program("epoch", spec, 0, problem))].append((spec, batch_size, count))
-    tiles = []
-    for (spec, _), group in members.items():
-        shape = of_evaluate(Program("epoch", spec, 0, problem))
+    groups: dict[Program, dict[tuple[Spec, int], float]] = defaultdict(dict)
+    for (spec, batch_size), count in [*expected.items(), *others.items()]:
+        groups[_shape(spec, problem)][spec, batch_size] = count
+    for config in configs:
         # A shape that no probe has is rare: one configuration of it is to be expected.
-        alike = groups.get(shape, [(spec, spec.batch_size, 1.0)])
-        size = tile_size or choose_tile_size(alike, problem, num_rows=num_rows, rates=rates)
-        program = Program("epoch", spec, size, problem)
-        for start in range(0, len(group), size):
-            tiles.append(_tile(program, group[start : start + size]))
+        spec = split(fitting(config, rows), padding=padding)[0]
+        groups.setdefault(_shape(spec, problem), {}).setdefault((spec, spec.batch_size), 1.0)
+    ladders = {
+        shape: (tile_size,) * len(rungs)
+        if tile_size
+        else choose_ladder(
+            group,
+            problem,
+            num_rows=rows,
+            alive=alive,
+            epochs=epochs,
+            repeats=repeats * num_rounds,
+            rates=rates,
+        )
+        for shape, group in groups.items()
+    }
+    plan = Plan(tuple(problems), tuple(num_rows), rungs, padding, ladders, (), (), (), rates)
+    members = [
+        Member((number * num_replicates + replicate) * len(problems) + fold, config, replicate=replicate, fold=fold)
+        for number, config in enumerate(configs)
+        for replicate in range(num_replicates)
+        for fold in range(len(problems))
+    ]
+    loads = _loads(
+        plan,
+        configs,
+        probes,
+        extra,
+        num_rounds=num_rounds,
+        num_replicates=num_replicates,
+        alive=alive,
+        epochs=epochs,
+    )
+    unordered = dataclasses.replace(plan, loads=tuple(loads))
+    # The longest first, so that few workers wait at the end; what later rungs need comes after all of the first.
+    first = {load.program for load in loads if load.rung == 0}
+    programs = sorted(
+        {load.program for load in loads}, key=lambda p: (p not in first, -unordered.train_seconds(p), repr(p))
+    )
+    planned = dataclasses.replace(unordered, programs=tuple(programs))
+    return dataclasses.replace(planned, tiles=tuple(planned.pack(members, rung=0, start=0, until=rungs[0].epochs)))
 
-    unordered = Plan(problem, num_rows, num_epochs, padding, (), tuple(tiles), rates)
-    programs = sorted({tile.program for tile in tiles}, key=lambda p: (-unordered.train_seconds(p), repr(p)))
-    place = {program: number for number, program in enumerate(programs)}
-    ordered = sorted(tiles, key=lambda tile: (place[tile.program], tile.trials))
-    return dataclasses.replace(unordered, programs=tuple(programs), tiles=tuple(ordered))
+
+def _loads(
+    plan: Plan,
+    configs: Sequence[Config],
+    probes: Sequence[Config],
+    extra: Sequence[Config],
+    *,
+    num_rounds: int,
+    num_replicates: int,
+    alive: Sequence[float],
+    epochs: Sequence[int],
+) -> list[Load]:
+    """The work that the configurations of the first round are, and that as many like the probes will be."""
+    loads: dict[tuple[Program, int, int, int], Load] = {}
+
+    def add(some: Sequence[Config], each: float, times: int, rungs: Sequence[tuple[int, float, int]]) -> None:
+        """Count configurations of which each stands for so many of a round, and the round for so many rounds."""
+        groups: dict[tuple[Spec, int], list[Config]] = defaultdict(list)
+        for config in some:
+            config = fitting(config, plan.num_rows[0])
+            groups[split(config, padding=plan.padding)[0], config.batch_size].append(config)
+        for (spec, batch_size), group in groups.items():
+            for (rung, share, length), fold in itertools.product(rungs, range(len(plan.problems))):
+                program = plan.program(spec, fold, rung)
+                sizes = sizes_of(program.problem)
+                count = len(group) * each * share
+                # What is known is counted; what is to come is expected.
+                known = rung == 0 and each == 1
+                tiles = math.ceil(count / program.tile_size) if known else expected_tiles(count, program.tile_size)
+                rows = sum(cost.flops_per_row(dataclasses.replace(spec, widths=c.widths), sizes) for c in group)
+                repeats = num_replicates * times
+                key = (program, rung, batch_size, length)
+                old = loads.get(key, Load(*key[:3], length, 0.0, 0.0, 0.0))
+                loads[key] = dataclasses.replace(
+                    old,
+                    tiles=old.tiles + tiles * repeats,
+                    members=old.members + count * repeats,
+                    flops_per_row=old.flops_per_row + rows * each * share * repeats,
+                )
+
+    rungs = [(rung, share, length) for rung, (share, length) in enumerate(zip(alive, epochs, strict=True))]
+    add(configs, 1, 1, rungs)
+    add(extra, 1, 1, [(0, 1.0, plan.num_epochs)])
+    if num_rounds > 1:
+        add(probes, len(configs) / len(probes), num_rounds - 1, rungs)
+    return list(loads.values())
 
 
-def _tile(program: Program, group: list[tuple[int, Hyperparams]]) -> Tile:
-    trials = tuple(number for number, _ in group)
-    filled = [hyperparams for _, hyperparams in group]
-    filled += filled[:1] * (program.tile_size - len(filled))
-    return Tile(program, trials, jax.tree.map(lambda *leaves: np.stack(leaves), *filled))
+def expected_tiles(members: float, tile_size: int) -> float:
+    """How many tiles a group needs whose size is a Poisson number of that mean.
+
+    Example:
+        >>> round(expected_tiles(0.01, 8), 3), round(expected_tiles(800, 8), 1), expected_tiles(3.5, 1)
+        (0.01, 100.4, 3.5)
+    """
+    if tile_size == 1:
+        return members
+    most = members + 10 * math.sqrt(members) + 10
+    return float(special.pdtrc(np.arange(0, most, tile_size), members).sum())
+
+
+def tile_step_seconds(spec: Spec, tile_size: int, sizes: cost.Sizes, rates: cost.Rates) -> float:
+    """Estimated seconds that a step of a tile takes one worker."""
+    member = cost.member_step_seconds(spec, spec.batch_size, sizes, rates)
+    return rates.step + tile_size * member * (ALONE if tile_size == 1 else 1.0)
+
+
+def choose_ladder(
+    groups: Mapping[tuple[Spec, int], float],
+    problem: Problem,
+    *,
+    num_rows: int,
+    alive: Sequence[float],
+    epochs: Sequence[int],
+    repeats: int,
+    rates: cost.Rates,
+) -> tuple[int, ...]:
+    """T up to each rung, for networks of one shape: T for the first, then T, T / 4 or 1 as survivors get fewer.
+
+    A smaller T wastes fewer slots and costs another program. Every way to step down is weighed.
+
+    Args:
+        groups: by specification and batch size, the expected number of members of a replicate and fold.
+        problem: sizes of the data.
+        num_rows: training rows.
+        alive: share of the members that train up to each rung.
+        epochs: of each rung, from the one before.
+        repeats: replicates x folds x rounds.
+        rates: of the machine.
+
+    Returns:
+        T for each rung, at least 1, never rising.
+    """
+    sizes = sizes_of(problem)
+
+    def train_seconds(rung: int, tile_size: int) -> float:
+        per_epoch = sum(
+            math.ceil(num_rows / batch_size)
+            * expected_tiles(count * alive[rung], tile_size)
+            * tile_step_seconds(spec, tile_size, sizes, rates)
+            for (spec, batch_size), count in groups.items()
+        )
+        return repeats * epochs[rung] * per_epoch / rates.workers
+
+    def first_size(rungs: int) -> int:
+        return choose_tile_size(groups, problem, num_rows=num_rows, alive=alive[:rungs], epochs=epochs, rates=rates)
+
+    if min(alive) == 1:
+        return (first_size(1),) * len(alive)
+    one_size = rates.compile * len({spec for spec, _ in groups}) + rates.compile_small
+    choices = []
+    for first in range(1, len(alive) + 1):
+        size = first_size(first)
+        for second in range(first, len(alive) + 1):
+            ladder = (size,) * first + (max(size // 4, 1),) * (second - first) + (1,) * (len(alive) - second)
+            seconds = sum(train_seconds(rung, tile_size) for rung, tile_size in enumerate(ladder))
+            choices.append((seconds + one_size * len(set(ladder)), ladder))
+    return min(choices)[1]
 
 
 def choose_tile_size(
-    groups: Sequence[tuple[Spec, int, float]], problem: Problem, *, num_rows: int, rates: cost.Rates
+    groups: Mapping[tuple[Spec, int], float],
+    problem: Problem,
+    *,
+    num_rows: int,
+    rates: cost.Rates,
+    alive: Sequence[float] = (1.0,),
+    epochs: Sequence[int] = (1,),
 ) -> int:
     """How many members the tiles of networks of one shape should have.
 
     A step of T members takes a + T m seconds, and the last tile of a group is half empty on average. A group of n
     members that take s steps an epoch costs s (n / T + 1/2) (a + T m), and the sum over groups is least at
-    T = sqrt(2 a sum(s n) / sum(s m)). A tile must also fit the cache, and need not hold more than there are.
+    T = sqrt(2 a sum(s n) / sum(s m)). Where fewer and fewer members train on, n is their mean over the epochs. A tile
+    must also fit the cache, and need not hold more than there are.
 
     Args:
-        groups: specification, batch size, and expected number of members.
+        groups: by specification and batch size, the expected number of members.
         problem: sizes of the data.
         num_rows: training rows.
         rates: of the machine.
+        alive: share of the members that train up to each rung.
+        epochs: of each rung, from the one before.
 
     Returns:
         T, at least 1.
     """
     sizes = sizes_of(problem)
-    fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _, _ in groups)
-    steps = [math.ceil(num_rows / batch_size) for _, batch_size, _ in groups]
-    members = sum(s * count for s, (_, _, count) in zip(steps, groups, strict=True))
+    fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _ in groups)
+    steps = {(spec, batch_size): math.ceil(num_rows / batch_size) for spec, batch_size in groups}
+    total = sum(length for _, length in zip(alive, epochs, strict=False))
+    present = sum(share * length for share, length in zip(alive, epochs, strict=False)) / total
+    members = sum(steps[group] * count * present for group, count in groups.items())
     seconds = sum(
-        s * cost.member_step_seconds(spec, spec.batch_size, sizes, rates)
-        for s, (spec, _, _) in zip(steps, groups, strict=True)
+        steps[group] * cost.member_step_seconds(group[0], group[0].batch_size, sizes, rates) for group in groups
     )
     best = math.sqrt(2 * rates.step * members / seconds)
-    most = math.ceil(max(count for _, _, count in groups))
+    most = math.ceil(max(groups.values()))
     # One member alone leaves the products of a tile too small: measured 15 % and more per member.
     return min(max(round(best), 2), fits, most, rates.largest_tile)
-
-
-def choose_padding(
-    probes: Sequence[Config],
-    problem: Problem,
-    share: float,
-    *,
-    num_rows: int,
-    num_epochs: int,
-    rates: cost.Rates,
-) -> Padding:
-    """What shares a program: the choice with the least estimated seconds of compiling and training.
-
-    Args:
-        probes: configurations that stand for the space.
-        problem: sizes of the data.
-        share: configurations to be trained per probe.
-        num_rows: training rows.
-        num_epochs: epochs of each trial.
-        rates: of the machine.
-
-    Returns:
-        Bands of widths and batch sizes for each depth, and the optimizers that are merged.
-    """
-    kinds = tuple(sorted({kind for probe in probes for kind in split(probe)[0].optimizers}))
-    choices = []
-    for optimizers in sorted({(), kinds if len(kinds) > 1 else ()}):
-        cores = [split(probe, padding=Padding(optimizers=optimizers))[0] for probe in probes]
-        total, bands = 0.0, []
-        for depth in sorted({probe.num_layers for probe in probes}):
-            alike = [i for i, probe in enumerate(probes) if probe.num_layers == depth]
-            seconds, of_depth = choose_bands(
-                [probes[i] for i in alike],
-                [cores[i] for i in alike],
-                problem,
-                share,
-                num_rows=num_rows,
-                num_epochs=num_epochs,
-                rates=rates,
-            )
-            total += seconds
-            bands += of_depth
-        choices.append((total, Padding(tuple(bands), optimizers)))
-    return min(choices, key=lambda choice: choice[0])[1]
-
-
-def choose_bands(
-    probes: Sequence[Config],
-    cores: Sequence[Spec],
-    problem: Problem,
-    share: float,
-    *,
-    num_rows: int,
-    num_epochs: int,
-    rates: cost.Rates,
-) -> tuple[float, list[Band]]:
-    """The best widths for networks of one depth, and for each the best batch sizes.
-
-    Args:
-        probes: configurations of one depth.
-        cores: their specifications without padding.
-        problem: sizes of the data.
-        share: configurations to be trained per probe.
-        num_rows: training rows.
-        num_epochs: epochs of each trial.
-        rates: of the machine.
-
-    Returns:
-        Estimated seconds of compiling and training, and the bands. The choice is exact: every way to cut the ladder of
-        widths, and within each band that of batch sizes, is weighed.
-    """
-    depth = probes[0].num_layers
-    batch_of = [probe.batch_size for probe in probes]
-    widths = sorted({pad(max(probe.widths, default=0), LADDER) if depth else 0 for probe in probes})
-    batches = sorted({pad(batch, LADDER) for batch in batch_of})
-    # Seconds of training the probes in a cell of the two ladders, if they are padded to a given width and batch size.
-    cells = np.zeros((len(widths), len(batches), len(widths), len(batches)))
-    for probe, core, batch in zip(probes, cores, batch_of, strict=True):
-        w = widths.index(pad(max(probe.widths), LADDER)) if depth else 0
-        b = batches.index(pad(batch, LADDER))
-        steps = share * num_epochs * math.ceil(num_rows / batch) / rates.workers
-        for i, j in itertools.product(range(w, len(widths)), range(b, len(batches))):
-            spec = dataclasses.replace(core, widths=(widths[i],) * depth)
-            cells[w, b, i, j] += steps * cost.member_step_seconds(spec, batches[j], sizes_of(problem), rates)
-
-    shapes = {dataclasses.replace(core, widths=(), batch_size=0) for core in cores}
-    compile_epoch = rates.compile * len(shapes)
-    compile_small = rates.compile_small * len({(spec.activation, spec.normalization) for spec in shapes})
-
-    @functools.cache
-    def of_width(first: int, last: int) -> tuple[float, tuple[int, ...]]:
-        """The best batch sizes for the widths from first to last, all padded to the last."""
-        held = cells[first : last + 1, :, last].sum(0)
-        return best_cuts(len(batches), lambda low, top: compile_epoch + held[low : top + 1, top].sum())
-
-    total, tops = best_cuts(len(widths), lambda low, top: compile_small + of_width(low, top)[0])
-    bands, first = [], 0
-    for top in tops:
-        bands.append(Band(depth, widths[top], tuple(batches[b] for b in of_width(first, top)[1])))
-        first = top + 1
-    return total, bands
-
-
-def best_cuts(count: int, seconds: Callable[[int, int], float]) -> tuple[float, tuple[int, ...]]:
-    """Cut a row of cells into bands at the least cost.
-
-    Args:
-        count: how many cells.
-        seconds: `(first, last) -> cost` of a band that holds the cells from first to last.
-
-    Returns:
-        The cost, and the last cell of each band.
-
-    Example:
-        >>> best_cuts(3, lambda first, last: 1.0 + (last - first) ** 2)
-        (3.0, (0, 1, 2))
-        >>> best_cuts(3, lambda first, last: 3.0 + (last - first))
-        (5.0, (2,))
-    """
-    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for last in range(count):
-        choices = ((best[first][0] + float(seconds(first, last)), (*best[first][1], last)) for first in range(last + 1))
-        best.append(min(choices))
-    return best[-1]

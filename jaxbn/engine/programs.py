@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxbn.engine import cost
 from jaxbn.nn import losses, metrics, train
 from jaxbn.nn.mlp import mlp
 from jaxbn.nn.optimizers import optimizer
@@ -71,6 +72,11 @@ class Report:
 
     scores: Array
     finite: Array
+
+
+def sizes_of(problem: Problem) -> cost.Sizes:
+    """Inputs and outputs of a problem's networks."""
+    return cost.Sizes(problem.num_inputs, problem.num_outputs)
 
 
 def model_of(program: Program) -> Model:

@@ -9,8 +9,9 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from types import TracebackType
 from typing import Any
 
 import jax
@@ -20,10 +21,11 @@ from jax import Array
 
 from jaxbn.engine import cost, keys
 from jaxbn.engine.data import Data, place
-from jaxbn.engine.plan import Plan, Tile
+from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
+from jaxbn.engine.tiles import Tile, gathered
 from jaxbn.nn import train
-from jaxbn.nn.types import Device, Hyperparams, PyTree, Variables
+from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
 
 ORDERS_BYTES = 64 << 20
 
@@ -68,15 +70,16 @@ Event = Compiled | TileEpoch
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TileResult:
-    """A trained tile.
+    """What a tile has learned, in E epochs.
 
     Attributes:
         tile: what was trained.
         train_loss: [E, n].
         scores: [E, n, M], on the validation split.
-        epochs: [n], epochs that count: all, or up to and with the one that broke the trial.
+        epochs: [n], epochs since the beginning of training that count: all, or up to and with the one that broke the
+            trial.
         diverged: bool [n].
-        variables: weights and statistics after the last epoch, [T, ...].
+        state: of all members after the last epoch, NumPy arrays [T, ...].
         start: when training started, by `time.perf_counter`.
         seconds: how long it took.
     """
@@ -86,34 +89,9 @@ class TileResult:
     scores: np.ndarray
     epochs: np.ndarray
     diverged: np.ndarray
-    variables: Variables
+    state: TrainState
     start: float
     seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Shared:
-    """What the tiles of a run have in common.
-
-    Attributes:
-        order: `(epoch, device) -> order of the rows`.
-        fresh: by program, the optimizer's state before the first update.
-    """
-
-    order: Callable[[int, Device], Array]
-    fresh: dict[Program, PyTree]
-
-    def opt_state(self, program: Program, params: PyTree, device: Device) -> PyTree:
-        """The optimizer's state before the first update: alike for all tiles of a program.
-
-        Building it takes milliseconds, so a CPU's tiles share one. Where the epoch program consumes its state, on
-        accelerators, each tile needs its own.
-        """
-        if device.platform != "cpu":
-            return fresh_opt_state(params, spec=program.spec)
-        if program not in self.fresh:
-            self.fresh[program] = fresh_opt_state(params, spec=program.spec)
-        return self.fresh[program]
 
 
 def workers() -> list[Device]:
@@ -131,136 +109,187 @@ def machine() -> cost.Rates:
     return cost.rates(devices[0].platform, len(devices))
 
 
-def run(plan: Plan, data: Data, *, seed: int, on_event: Callable[[Event], None]) -> Generator[TileResult, None, None]:
-    """Train all tiles of a plan.
+class Trainer:
+    """The workers of a sweep, the programs of its plan, and its data on their devices.
+
+    Use it as a context: programs begin to compile on entering; on leaving, whatever is under way stops after the epoch
+    that it is in.
 
     Args:
-        plan: what to train.
-        data: padded arrays on the host.
+        plan: what is to be compiled.
+        data: padded arrays on the host, for each fold.
         seed: of weights, data order and dropout.
         on_event: called from worker threads, as things happen.
-
-    Yields:
-        A result for each tile, in the order in which they finish. Closing the iterator, or an interrupt, stops the
-        workers after the epoch that they are in.
+        deadline: when to stop, by `time.perf_counter`.
     """
-    devices = workers()
-    stop = threading.Event()
-    x64 = jnp.zeros((), float).dtype == jnp.float64
 
-    def in_context(work: Callable[[], Any]) -> Callable[[], Any]:
-        def call() -> Any:
-            with jax.enable_x64(x64):  # The setting is thread-local.
-                return work()
+    def __init__(
+        self,
+        plan: Plan,
+        data: Sequence[Data],
+        *,
+        seed: int,
+        on_event: Callable[[Event], None],
+        deadline: float = float("inf"),
+    ) -> None:
+        self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
+        self.devices = workers()
+        self.x64 = jnp.zeros((), float).dtype == jnp.float64
+        self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
+        self.order = _orders(seed, plan)
+        self.fresh: dict[Program, PyTree] = {}
+        self.free, self.lock = list(self.devices), threading.Lock()
+        self.stopping, self.leaving = threading.Event(), threading.Event()
+        self.compiling = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        self.training = ThreadPoolExecutor(len(self.devices), thread_name_prefix="train")
+        self.ready: dict[Program, Future[bool]] = {}
 
-        return call
+    def __enter__(self) -> "Trainer":
+        for program in self.plan.programs:
+            self._submit(program)
+        return self
 
-    compiling = ThreadPoolExecutor(1, thread_name_prefix="compile")
-    training = ThreadPoolExecutor(len(devices), thread_name_prefix="train")
-    free = list(enumerate(devices))
-    lock = threading.Lock()
-    placed = {device: place(data, device) for device in set(devices)}
-    shared = Shared(_orders(seed, plan), {})
-    try:
-        ready = {
-            program: compiling.submit(in_context(functools.partial(_compile, program, devices, on_event, stop)))
-            for program in plan.programs
-        }
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.leaving.set()
+        # A compilation cannot be interrupted and nobody needs its result any more.
+        self.compiling.shutdown(wait=False, cancel_futures=True)
+        self.training.shutdown(wait=True, cancel_futures=True)
 
-        def train_on_free_device(tile: Tile) -> TileResult | None:
-            ready[tile.program].result()
-            if stop.is_set():
-                return None
-            with lock:
-                worker = free.pop()
-            try:
-                return _train(tile, plan, placed[worker[1]], worker[1], shared, seed, on_event, stop)
-            finally:
-                with lock:
-                    free.append(worker)
+    def stop(self) -> None:
+        """Let every tile end after the epoch that it is in, and start no other."""
+        self.stopping.set()
 
-        # No list of futures: each holds the weights of its tile, and must go when its result has been taken.
-        for future in as_completed(
-            [training.submit(in_context(functools.partial(train_on_free_device, tile))) for tile in plan.tiles]
-        ):
+    @property
+    def stopped(self) -> bool:
+        """Whether tiles are to end: somebody said so, or time is up."""
+        return self.stopping.is_set() or time.perf_counter() > self.deadline
+
+    def train(self, tiles: Sequence[Tile]) -> Generator[TileResult, None, None]:
+        """Train tiles.
+
+        Args:
+            tiles: in the order in which they start.
+
+        Yields:
+            A result for each tile, in the order in which they finish. Where training is stopped, results are of fewer
+            epochs, and tiles that had not trained for one have none.
+        """
+        for tile in tiles:
+            self._submit(tile.program)
+        # No list of futures: each holds the state of its tile, and must go when its result has been taken.
+        for future in as_completed([self.training.submit(self._in_context, self._train_one, tile) for tile in tiles]):
             result = future.result()
             if result is not None:
                 yield result
             del future, result
-    finally:
-        stop.set()
-        # A compilation cannot be interrupted and nobody needs its result any more.
-        compiling.shutdown(wait=False, cancel_futures=True)
-        training.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, program: Program) -> None:
+        if program not in self.ready:
+            self.ready[program] = self.compiling.submit(self._in_context, self._compile, program)
+
+    def _in_context(self, work: Callable[[Any], Any], what: Any) -> Any:
+        with jax.enable_x64(self.x64):  # The setting is thread-local.
+            return work(what)
+
+    def _compile(self, program: Program) -> bool:
+        began = time.perf_counter()
+        fresh = program.tile_size == self.plan.program(program.spec, 0, 0).tile_size
+        needed = [program, of_evaluate(program), *([of_init(program)] if fresh else [])]
+        for device in dict.fromkeys(self.devices):
+            for one in needed:
+                # What could not be used any more before time is up is not begun.
+                if self.stopped or time.perf_counter() + self.plan.rates.compile > self.deadline:
+                    return False
+                executable(one, device)
+        self.on_event(Compiled(program, began, time.perf_counter() - began))
+        return True
+
+    def _train_one(self, tile: Tile) -> TileResult | None:
+        if not self.ready[tile.program].result() or self.stopped:
+            return None
+        with self.lock:
+            device = self.free.pop()
+        try:
+            return self._train(tile, device)
+        finally:
+            with self.lock:
+                self.free.append(device)
+
+    def _train(self, tile: Tile, device: Device) -> TileResult | None:
+        began = time.perf_counter()
+        program, count, data = tile.program, len(tile.trials), self.data[tile.fold, device]
+        purpose = functools.partial(keys.for_epoch, self.seed, replicate=tile.replicate, fold=tile.fold)
+        hyperparams = _on_device(tile.hyperparams, device)
+        one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
+        state = self._begin(tile, hyperparams, device)
+
+        losses, scores = [], []
+        epochs, diverged, first_loss = np.full(count, tile.start), np.zeros(count, bool), tile.first_loss
+        for index in range(tile.start, tile.until):
+            if self.stopped or diverged.all():
+                break
+            key = jax.device_put(purpose(keys.DROPOUT, index), device)
+            order = self.order(index, tile.replicate, tile.fold, device)
+            state, sums = one_epoch(key, state, data.train, order, hyperparams)
+            report = evaluate(state.variables, hyperparams, data.valid, data.target_scale)
+            loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
+            new = np.asarray(report.scores)[:count]
+            first_loss = np.where(np.isnan(first_loss), loss, first_loss)
+            # A trial that diverges keeps its row for the epoch that broke it and is not looked at again. Its slot goes
+            # on computing; neighbours do not notice.
+            live = ~diverged
+            epochs[live] = index + 1
+            losses.append(np.where(live, loss, np.nan))
+            scores.append(np.where(live[:, None], new, np.nan))
+            healthy = np.asarray(report.finite)[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
+            diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
+            self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
+        if not losses or self.leaving.is_set():
+            return None
+        seconds = time.perf_counter() - began
+        state = jax.device_get(state)
+        return TileResult(tile, np.stack(losses), np.stack(scores), epochs, diverged, state, began, seconds)
+
+    def _begin(self, tile: Tile, hyperparams: Hyperparams, device: Device) -> TrainState:
+        """The members' states before their next epoch."""
+        if tile.slots:
+            return jax.device_put(gathered(tile, self.plan.num_rows[tile.fold]), device)
+        key = keys.purpose(self.seed, keys.INIT, replicate=tile.replicate, fold=tile.fold)
+        variables = executable(of_init(tile.program), device)(jax.device_put(key, device), hyperparams)
+        if device.platform != "cpu":
+            # The epoch program consumes its state there.
+            return start(variables, fresh_opt_state(variables.params, spec=tile.program.spec))
+        # Building it takes milliseconds, and it is alike for all tiles of a program.
+        if tile.program not in self.fresh:
+            self.fresh[tile.program] = fresh_opt_state(variables.params, spec=tile.program.spec)
+        return start(variables, self.fresh[tile.program])
 
 
-def _compile(program: Program, devices: list[Device], on_event: Callable[[Event], None], stop: threading.Event) -> None:
-    start = time.perf_counter()
-    for device in dict.fromkeys(devices):
-        for needed in (of_init(program), program, of_evaluate(program)):
-            if stop.is_set():
-                return
-            executable(needed, device)
-    on_event(Compiled(program, start, time.perf_counter() - start))
+def run(
+    plan: Plan, data: Sequence[Data], *, seed: int, on_event: Callable[[Event], None]
+) -> Generator[TileResult, None, None]:
+    """Train the tiles of a plan up to its first rung: all there is to do where nobody decides.
+
+    The arguments are those of `Trainer`, the results those of its `train`. Closing the iterator stops the workers.
+    """
+    with Trainer(plan, data, seed=seed, on_event=on_event) as trainer:
+        yield from trainer.train(plan.tiles)
 
 
-def _orders(seed: int, plan: Plan) -> Callable[[int, Device], Array]:
-    """The order of the rows in an epoch: one for all tiles, whatever their batch size."""
-    size = plan.problem.train_rows
+def _orders(seed: int, plan: Plan) -> Callable[[int, int, int, Device], Array]:
+    """The order of the rows in an epoch of a replicate and fold: one for all tiles, whatever their batch size."""
+    size = max(problem.train_rows for problem in plan.problems)
     draw = jax.jit(train.order, static_argnames="size")
 
     @functools.lru_cache(maxsize=max(2, ORDERS_BYTES // (4 * size)))
-    def order(epoch: int, device: Device) -> Array:
-        key = jax.device_put(keys.for_epoch(seed, keys.ORDER, epoch), device)
-        return draw(key, np.int32(plan.num_rows), size=size)
+    def order(epoch: int, replicate: int, fold: int, device: Device) -> Array:
+        key = jax.device_put(keys.for_epoch(seed, keys.ORDER, epoch, replicate=replicate, fold=fold), device)
+        return draw(key, np.int32(plan.num_rows[fold]), size=plan.problems[fold].train_rows)
 
     return order
-
-
-def _train(
-    tile: Tile,
-    plan: Plan,
-    data: Data,
-    device: Device,
-    shared: Shared,
-    seed: int,
-    on_event: Callable[[Event], None],
-    stop: threading.Event,
-) -> TileResult | None:
-    """Train one tile to the end; None when told to stop."""
-    began = time.perf_counter()
-    program, count = tile.program, len(tile.trials)
-    hyperparams = _on_device(tile.hyperparams, device)
-    one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
-    key = jax.device_put(keys.purpose(seed, keys.INIT), device)
-    variables = executable(of_init(program), device)(key, hyperparams)
-    state = start(variables, shared.opt_state(program, variables.params, device))
-
-    shape = (plan.num_epochs, count)
-    losses = np.full(shape, np.nan)
-    scores = np.full((*shape, len(plan.problem.metrics)), np.nan)
-    epochs, diverged = np.zeros(count, int), np.zeros(count, bool)
-    for index in range(plan.num_epochs):
-        if stop.is_set():
-            return None
-        key = jax.device_put(keys.for_epoch(seed, keys.DROPOUT, index), device)
-        state, sums = one_epoch(key, state, data.train, shared.order(index, device), hyperparams)
-        report = evaluate(state.variables, hyperparams, data.valid, data.target_scale)
-        loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
-        new = np.asarray(report.scores)[:count]
-        # A trial that diverges keeps its row for the epoch that broke it and is not looked at again. Its slot goes on
-        # computing; neighbours do not notice.
-        live = ~diverged
-        epochs[live] = index + 1
-        losses[index, live] = loss[live]
-        scores[index, live] = new[live]
-        healthy = np.asarray(report.finite)[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
-        diverged |= ~healthy | (loss > DIVERGED_ABOVE * losses[0])
-        on_event(TileEpoch(tile.trials, index + 1, scores[index], diverged.copy()))
-        if diverged.all():
-            break
-    seconds = time.perf_counter() - began
-    return TileResult(tile, losses, scores, epochs, diverged, state.variables, began, seconds)
 
 
 def _on_device(hyperparams: Hyperparams, device: Device) -> Hyperparams:

@@ -30,6 +30,8 @@ class Hyperparameter:
         options: legal values of a string.
         optional: None is legal, and means off.
         used: whether a configuration reads it at all.
+        fixed_from_start: a change in the middle of training would make a lie of the state: of weights that were drawn
+            with it, or of averages that were debiased with it.
     """
 
     kind: type
@@ -44,6 +46,12 @@ class Hyperparameter:
     options: tuple[str, ...] = ()
     optional: bool = False
     used: Callable[["Config"], bool] = lambda config: True
+    fixed_from_start: bool = False
+
+    @property
+    def editable(self) -> bool:
+        """Whether it may change in the middle of training."""
+        return self.lives == "traced" and not self.fixed_from_start
 
 
 def _field(default: Any, *row: Any, **columns: Any) -> Any:
@@ -117,6 +125,7 @@ class Config:
         high=1,
         open_high=True,
         used=_is("optimizer", "rmsprop", *ADAMS),
+        fixed_from_start=True,
     )
     eps: float = _field(
         1e-8,
@@ -146,6 +155,7 @@ class Config:
         in_default_space=True,
         low=1,
         used=_has_hidden,
+        fixed_from_start=True,
     )
     num_layers: int = _field(
         2, int, "spec", "hidden layers; 0 is softmax or linear regression", Int(1, 3), in_default_space=True
@@ -212,6 +222,7 @@ class Config:
         "factor on the standard deviation of initial weights",
         _log(0.1, 10),
         open_low=True,
+        fixed_from_start=True,
     )
     bn_decay: float = _field(
         0.9,

@@ -1,4 +1,4 @@
-"""Samplers that ignore history: `(seed, space, history, num_configs) -> configurations`.
+"""Samplers that do not learn: `(seed, space, history, num_configs) -> the next num_configs configurations`.
 
 Every one is a way to choose points of the unit cube; the space turns points into configurations. Random and Sobol draw
 each configuration from its number alone, so the first ones stay the same when more are asked for.
@@ -8,20 +8,21 @@ import itertools
 import math
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
-from jaxbn.errors import UserError, unknown
+from jaxbn.errors import UserError
 from jaxbn.search.config import Config
 from jaxbn.search.domains import Choice
+from jaxbn.search.history import History
 from jaxbn.search.space import Space
 
-Propose = Callable[[int, Space, Any, int], list[Config]]
+Propose = Callable[[int, Space, History | None, int], list[Config]]
+"""`(seed, space, history, num_configs) -> the next configurations`, pure in its arguments."""
 
 
-def random(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+def random(seed: int, space: Space, history: History | None, num_configs: int) -> list[Config]:
     """Independent draws, each hyperparameter from a stream of its own, so that one more changes no other.
 
     Example:
@@ -29,36 +30,41 @@ def random(seed: int, space: Space, history: Any, num_configs: int) -> list[Conf
         >>> random(0, space, None, 5) == random(0, space, None, 9)[:5]
         True
     """
-    del history
+    first = len(history) if history else 0
     columns = {
-        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(num_configs) for name in space.domains
+        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(first + num_configs)
+        for name in space.domains
     }
-    return [space.config({name: column[i] for name, column in columns.items()}) for i in range(num_configs)]
+    return [
+        space.config({name: column[i] for name, column in columns.items()}) for i in range(first, first + num_configs)
+    ]
 
 
-def sobol(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+def sobol(seed: int, space: Space, history: History | None, num_configs: int) -> list[Config]:
     """Scrambled Sobol points (Owen 1998), which cover the cube more evenly than independent ones."""
-    del history
     if not space.domains:
         return [space.config({})] * num_configs
+    first = len(history) if history else 0
     points = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
     # A whole power of two keeps the balance of the sequence; the surplus is dropped.
-    cube = points.random_base2(max(num_configs - 1, 0).bit_length())[:num_configs]
+    cube = points.random_base2(max(first + num_configs - 1, 0).bit_length())[first : first + num_configs]
     return [space.config(dict(zip(space.domains, point, strict=True))) for point in cube.tolist()]
 
 
-def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config]:
+def grid(seed: int, space: Space, history: History | None, num_configs: int) -> list[Config]:
     """Every combination of evenly spaced values on each domain's scale, ends included.
 
     As many values per hyperparameter as keep the number of combinations within `num_configs`: all options of each
     `Choice`, and as even a number as possible of the others, the first declared getting one more where that fits. The
     number of configurations is therefore at most `num_configs`. Combinations that differ only in what they do not use
-    are listed once.
+    are listed once. A grid is whole in its first round; nothing comes after it.
 
     Raises:
         UserError: `num_configs` is too small for two values of each hyperparameter.
     """
-    del seed, history
+    del seed
+    if history:
+        return []
     most = {name: domain.num_values or num_configs for name, domain in space.domains.items()}
     levels = {
         name: most[name] if isinstance(domain, Choice) else min(most[name], 2) for name, domain in space.domains.items()
@@ -79,17 +85,3 @@ def grid(seed: int, space: Space, history: Any, num_configs: int) -> list[Config
     axes = [np.linspace(0, 1, n).tolist() if n > 1 else [0.5] for n in levels.values()]
     configs = [space.config(dict(zip(levels, point, strict=True))) for point in itertools.product(*axes)]
     return list({tuple(config.row().items()): config for config in reversed(configs)}.values())[::-1]
-
-
-SAMPLERS: dict[str, Propose] = {"random": random, "grid": grid, "sobol": sobol}
-
-
-def sampler(name: str) -> Propose:
-    """A sampler by name.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    if name not in SAMPLERS:
-        raise unknown("sampler", name, SAMPLERS)
-    return SAMPLERS[name]

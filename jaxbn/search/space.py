@@ -115,11 +115,11 @@ class Space:
         """Where a configuration lies in the unit cube: the inverse of `config`.
 
         Args:
-            config: of this space.
+            config: of this space, or near it: a number beyond a domain lies at its end.
 
         Returns:
             For each searched hyperparameter that the configuration uses, the share of its domain, in [0, 1]; nothing
-            for a domain whose condition fails.
+            for a domain whose condition fails, or that lacks the option.
 
         Example:
             >>> space = Space(learning_rate=Float(1e-4, 1, scale="log"), b1=Float(0.8, 0.9), optimizer="momentum")
@@ -130,7 +130,9 @@ class Space:
         return {
             name: domain.share(getattr(config, name))
             for name, domain in self.domains.items()
-            if name not in unused and all(getattr(config, other) in allowed for other, allowed in _when(domain))
+            if name not in unused
+            and all(getattr(config, other) in allowed for other, allowed in _when(domain))
+            and not (isinstance(domain, Choice) and getattr(config, name) not in domain.options)
         }
 
     def to_json(self) -> dict[str, Any]:

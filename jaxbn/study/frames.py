@@ -11,24 +11,58 @@ import numpy as np
 from jaxbn.nn.optimizers import learning_rate
 from jaxbn.nn.types import Hyperparams
 from jaxbn.search import HYPERPARAMETERS, Config, split
-from jaxbn.study.history import History
+from jaxbn.study.records import Records
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def trials_frame(configs: list[Config], history: History) -> "pl.DataFrame":
+def trials_frame(records: Records, folds: int) -> "pl.DataFrame":
     """A row for each trial: its hyperparameters (null where not used), what became of it, its final scores."""
     import polars as pl
 
-    numbers = np.arange(len(configs))
-    rows = [config.row() for config in configs]
+    trial = np.arange(len(records.epochs))
+    config, place = trial // records.repeats, trial % records.repeats
+    last = np.maximum(records.epochs, 1) - 1
     columns: dict[str, Any] = {
-        "trial": numbers,
-        "config": numbers,
-        "replicate": np.zeros(len(configs), int),
-        "fold": np.zeros(len(configs), int),
+        "trial": trial,
+        "config": config,
+        "replicate": place // folds,
+        "fold": place % folds,
+        "round": records.rounds[config],
+        "bracket": records.brackets[config],
+        **hyperparameter_columns([records.configs[number] for number in config]),
+        "status": records.status(),
+        "epochs": records.epochs,
+        "best_epoch": records.best_epoch(),
+        "train_loss": _numbers(records.train_loss[trial, last]),
     }
+    for place, metric in enumerate(records.metrics):
+        columns[f"valid_{metric.name}"] = _numbers(records.scores[trial, last, place])
+    columns["train_seconds"] = records.seconds
+    return pl.DataFrame(columns)
+
+
+def lineage_frame(records: Records) -> "pl.DataFrame":
+    """A row for each trial and epoch from which it went on with a state and hyperparameters; none where those stay."""
+    import polars as pl
+
+    lines = records.lineage
+    return pl.DataFrame(
+        {
+            "trial": pl.Series([line.trial for line in lines], dtype=pl.Int64),
+            "epoch": pl.Series([line.epoch for line in lines], dtype=pl.Int64),
+            "source": pl.Series([line.source for line in lines], dtype=pl.Int64),
+            **hyperparameter_columns([line.config for line in lines]),
+        }
+    )
+
+
+def hyperparameter_columns(configs: list[Config]) -> dict[str, "pl.Series"]:
+    """A column for each hyperparameter, null where a configuration does not use it."""
+    import polars as pl
+
+    rows, columns = [config.row() for config in configs], {}
     for name, row in HYPERPARAMETERS.items():
         values = [row[name] for row in rows]
         if any(isinstance(value, tuple) for value in values):
@@ -36,36 +70,36 @@ def trials_frame(configs: list[Config], history: History) -> "pl.DataFrame":
         kind = pl.String if row.kind is str or any(isinstance(v, str) for v in values) else None
         kind = kind or (pl.Int64 if row.kind is int else pl.Float64)
         columns[name] = pl.Series(name, values, dtype=kind)
-    last = np.maximum(history.epochs[numbers], 1) - 1
-    final = history.final(numbers)
-    columns |= {
-        "status": np.where(history.diverged[numbers], "diverged", "ok"),
-        "epochs": history.epochs[numbers],
-        "best_epoch": history.best_epoch(numbers),
-        "train_loss": _numbers(history.train_loss[numbers, last]),
-    }
-    for place, metric in enumerate(history.metrics):
-        columns[f"valid_{metric.name}"] = _numbers(final[:, place])
-    columns["train_seconds"] = history.seconds[numbers]
-    return pl.DataFrame(columns)
+    return columns
 
 
-def curves_frame(configs: list[Config], history: History, num_rows: int) -> "pl.DataFrame":
+def curves_frame(records: Records, num_rows: int) -> "pl.DataFrame":
     """A row for each trial and epoch that it trained."""
     import polars as pl
 
-    num_epochs = history.train_loss.shape[1]
-    trained = np.arange(num_epochs)[None, :] < history.epochs[: len(configs), None]
+    num_epochs = records.train_loss.shape[1]
+    trained = np.arange(num_epochs)[None, :] < records.epochs[:, None]
     trial, epoch = np.nonzero(trained)
     columns: dict[str, Any] = {
         "trial": trial,
         "epoch": epoch + 1,
-        "learning_rate": learning_rates(configs, num_rows, num_epochs)[trial, epoch].astype(float),
-        "train_loss": _numbers(history.train_loss[trial, epoch]),
+        "learning_rate": lived_rates(records, num_rows)[trial, epoch].astype(float),
+        "train_loss": _numbers(records.train_loss[trial, epoch]),
     }
-    for place, metric in enumerate(history.metrics):
-        columns[f"valid_{metric.name}"] = _numbers(history.scores[trial, epoch, place])
+    for place, metric in enumerate(records.metrics):
+        columns[f"valid_{metric.name}"] = _numbers(records.scores[trial, epoch, place])
     return pl.DataFrame(columns)
+
+
+def lived_rates(records: Records, num_rows: int) -> np.ndarray:
+    """The learning rate of the last update of each epoch of each trial, [n k, E]."""
+    num_epochs = records.train_loss.shape[1]
+    rates = np.repeat(learning_rates(records.configs, num_rows, num_epochs), records.repeats, axis=0)
+    if records.lineage:
+        lived = learning_rates([line.config for line in records.lineage], num_rows, num_epochs)
+        for line, rate in zip(records.lineage, lived, strict=True):
+            rates[line.trial, line.epoch :] = rate[line.epoch :]
+    return rates
 
 
 def learning_rates(configs: list[Config], num_rows: int, num_epochs: int) -> np.ndarray:
@@ -82,7 +116,7 @@ def learning_rates(configs: list[Config], num_rows: int, num_epochs: int) -> np.
 
     real = jnp.zeros((), float).dtype
     as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, stacked)
-    return np.asarray(jax.jit(jax.vmap(curve))(as_real, steps))
+    return np.array(jax.jit(jax.vmap(curve))(as_real, steps))
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -21,6 +21,8 @@ class Results:
         request: what was asked for.
         trials: a row per trial, in trial order.
         curves: a row per trial and epoch.
+        lineage: a row for each trial and epoch from which it went on with a state and hyperparameters; none unless
+            hyperparameters changed while training.
         summary: the figures.
         models: fitted models of the highest-ranked trials, best first; only the best after `load`.
     """
@@ -28,6 +30,7 @@ class Results:
     request: Request
     trials: "pl.DataFrame"
     curves: "pl.DataFrame"
+    lineage: "pl.DataFrame"
     summary: Summary
     models: tuple[FittedModel, ...]
 
@@ -90,7 +93,7 @@ class Results:
         """
         run_dir.save(
             folder,
-            run_dir.Run(self.request, self.summary, self.trials, self.curves, self.best_model),
+            run_dir.Run(self.request, self.summary, self.trials, self.curves, self.lineage, self.best_model),
             overwrite=overwrite,
         )
 
@@ -102,4 +105,4 @@ class Results:
             UserError: it is not there, not whole, or of another version.
         """
         run = run_dir.load(folder)
-        return cls(run.request, run.trials, run.curves, run.summary, (run.best_model,))
+        return cls(run.request, run.trials, run.curves, run.lineage, run.summary, (run.best_model,))

@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from jaxbn.data import Dataset, Split, fingerprint, load_data, prepare, split_rows
+from jaxbn.data import Dataset, Split, fingerprint, fold_rows, load_data, prepare
 from jaxbn.data.reading import Reading
 from jaxbn.engine.data import host_data, problem_of
 from jaxbn.engine.plan import plan_tiles
-from jaxbn.engine.run import Event, machine, run
+from jaxbn.engine.run import Event, Trainer, machine
+from jaxbn.engine.tiles import Member
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS, Config, from_values
+from jaxbn.search import HYPERPARAMETERS, Config, Rung, from_values
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.results import Results
 from jaxbn.study.score import choose_metrics, scores
-from jaxbn.study.weights import member
+from jaxbn.study.weights import member as of_slot
 
 
 def retrain(
@@ -46,13 +47,16 @@ def retrain(
     request = results.request
     trial = results.best.trial if trial is None else trial
     config = config_of(results, trial)
-    dataset = _dataset(results, data)
-    split, _ = split_rows(
+    dataset = dataset_of(results, data)
+    splits, _ = fold_rows(
         dataset,
+        num_folds=request.folds,
         seed=request.seed,
         valid_fraction=request.valid_fraction,
         test_fraction=request.test_fraction,
     )
+    replicate, fold = divmod(trial % (request.replicates * request.folds), request.folds)
+    split = splits[fold]
     if refit:
         split = Split(np.sort(np.concatenate([split.train, split.valid])), split.valid, split.test)
     prepared = prepare(dataset, split, class_weight=request.class_weight)
@@ -60,15 +64,19 @@ def retrain(
     plan = plan_tiles(
         [config],
         None,
-        problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics)),
-        num_rows=len(split.train),
-        num_epochs=request.num_epochs,
+        [problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics))] * request.folds,
+        num_rows=[len(split.train)] * request.folds,
+        rungs=[Rung(request.num_epochs, (1,))],
         rates=machine(),
     )
-    (tile,) = run(plan, host_data(prepared, plan.problem), seed=request.seed, on_event=on_event)
-    if tile.diverged[0]:
-        raise UserError(f"trial {trial} diverged in epoch {tile.epochs[0]} when trained again: choose another trial")
-    model = FittedModel.of(config, member(tile.variables, tile.tile.hyperparams, 0), dataset, prepared)
+    arrays = [host_data(prepared, plan.problem)] * request.folds
+    member = Member(0, config, replicate=replicate, fold=fold)
+    with Trainer(plan, arrays, seed=request.seed, on_event=on_event) as trainer:
+        (result,) = trainer.train(plan.pack([member], rung=0, start=0, until=plan.num_epochs))
+    if result.diverged[0]:
+        raise UserError(f"trial {trial} diverged in epoch {result.epochs[0]} when trained again: choose another trial")
+    weights = of_slot(result.state.variables, result.tile.hyperparams, 0)
+    model = FittedModel.of(config, weights, dataset, prepared)
     judged = {"test": prepared.test} if refit else {"validation": prepared.valid, "test": prepared.test}
     return model, {
         name: scores(model.outputs(rows.x), rows, metrics, prepared.target_scale) for name, rows in judged.items()
@@ -92,7 +100,12 @@ def config_of(results: Results, trial: int) -> Config:
     return from_values(**values)
 
 
-def _dataset(results: Results, data: Any) -> Dataset:
+def dataset_of(results: Results, data: Any = None) -> Dataset:
+    """The data of a sweep, read again, or given again and checked.
+
+    Raises:
+        UserError: they cannot be read again, or are not the same.
+    """
     request = results.request
     if data is None and request.source is None:
         raise UserError("the sweep was given arrays, which its run does not hold: give the data again")

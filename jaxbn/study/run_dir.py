@@ -4,6 +4,7 @@ NAME/
   run.json          what was asked for, where it ran, the plan, the figures
   trials.parquet    a row per trial
   curves.parquet    a row per trial and epoch
+  lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
 """
 
@@ -21,16 +22,17 @@ from jaxbn.study.typed import misfit
 if TYPE_CHECKING:
     import polars as pl
 
-FORMAT, VERSION = "jaxbn-run", 1
+FORMAT, VERSION = "jaxbn-run", 2
 
 
 class Run(NamedTuple):
-    """What a run directory holds: what was asked for, the figures, both tables, the winner."""
+    """What a run directory holds: what was asked for, the figures, the tables, the winner."""
 
     request: Request
     summary: Summary
     trials: "pl.DataFrame"
     curves: "pl.DataFrame"
+    lineage: "pl.DataFrame"
     best_model: FittedModel
 
 
@@ -67,6 +69,7 @@ def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
         with new_folder(folder) as partial:
             run.trials.write_parquet(partial / "trials.parquet")
             run.curves.write_parquet(partial / "curves.parquet")
+            run.lineage.write_parquet(partial / "lineage.parquet")
             run.best_model.save(partial / "best")
             write_json(partial / "run.json", record)
     except OSError as error:
@@ -90,10 +93,10 @@ def load(folder: str | Path) -> Run:
                 raise ValueError(f"{wrong} is {getattr(part, wrong)!r:.80}")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
-    trials, curves = _read(folder / "trials.parquet"), _read(folder / "curves.parquet")
+    trials, curves, lineage = (_read(folder / f"{name}.parquet") for name in ("trials", "curves", "lineage"))
     scores = summary.best.validation
     others = (summary.test, *(b.validation for b in summary.baselines), *(b.test for b in summary.baselines))
-    columns = {"trial", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
+    columns = {"trial", "config", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
     if (
         not {"loss", summary.metric} <= set(scores)
         or any(set(other) != set(scores) for other in others)
@@ -103,7 +106,7 @@ def load(folder: str | Path) -> Run:
         or not set(request.space or ()) <= set(HYPERPARAMETERS)
     ):
         raise UserError(f"the files of {str(folder)!r} do not go together: run the sweep again")
-    return Run(request, summary, trials, curves, FittedModel.load(folder / "best"))
+    return Run(request, summary, trials, curves, lineage, FittedModel.load(folder / "best"))
 
 
 def _read(path: Path) -> "pl.DataFrame":

@@ -4,20 +4,33 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from jaxbn.data import Dataset, Prepared, Split, load_data, prepare, split_rows
-from jaxbn.data.prepare import ClassWeight
+from jaxbn.data import Dataset, Prepared, Split, fold_rows, load_data, prepare
 from jaxbn.engine.data import problem_of
 from jaxbn.engine.plan import Plan, plan_tiles
 from jaxbn.engine.run import machine
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric
-from jaxbn.search import Choice, Config, Float, Propose, Space, sampler
+from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler
+from jaxbn.search.pbt import pbt_rungs
 from jaxbn.search.propose import grid
 from jaxbn.study.score import choose_metrics
+from jaxbn.study.settings import Settings, enqueued, settings_of
 
 LINEAR = Space(num_layers=0, optimizer="adam", learning_rate=Float(1e-4, 1, scale="log"), decay_kind=Choice("none"))
 NUM_LINEAR = 9
 """Learning rates of the best linear model, the baseline: two for each decade."""
+
+RESERVE = 2.0
+"""Seconds that judging and writing take after training, kept free of a time budget."""
+TRIES = 6
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fold:
+    """Rows of the training, validation and test splits, and their arrays."""
+
+    split: Split
+    prepared: Prepared
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,32 +38,34 @@ class Setup:
     """Everything that is settled before the first program compiles.
 
     Attributes:
+        settings: what was asked for; `num_configs` is what fits the time budget.
         space: what is searched; None where configurations were listed.
         dataset: with what was noticed when it was read.
-        split: rows of the training, validation and test splits.
-        prepared: their arrays.
+        folds: the splits; one without cross-validation.
         metrics: what is recorded; the first is the loss.
         rank_by: the place of the metric that ranks.
-        configs: proposed configurations; their places are the trial numbers.
-        linear: configurations of the linear baseline; their trial numbers follow.
-        plan: programs and tiles for both.
+        sampler: proposes configurations.
+        scheduler: decides who trains on.
+        rounds: how many configurations are proposed in each round.
+        configs: of the first round.
+        linear: configurations of the linear baseline.
+        plan: programs, and tiles of the first round.
         notes: sentences to tell the user.
-        seed: of everything random.
-        num_epochs: epochs of each trial.
     """
 
+    settings: Settings
     space: Space | None
     dataset: Dataset
-    split: Split
-    prepared: Prepared
+    folds: tuple[Fold, ...]
     metrics: tuple[Metric, ...]
     rank_by: int
+    sampler: Sampler
+    scheduler: Scheduler
+    rounds: tuple[int, ...]
     configs: list[Config]
     linear: list[Config]
     plan: Plan
     notes: tuple[str, ...]
-    seed: int
-    num_epochs: int
 
     @property
     def metric(self) -> Metric:
@@ -58,122 +73,167 @@ class Setup:
         return self.metrics[self.rank_by]
 
 
-def set_up(
-    space: Space | Sequence[Config] | None,
-    data: Any,
-    *,
-    num_configs: int,
-    num_epochs: int,
-    sampler: str | Propose,
-    metric: str | None,
-    seed: int,
-    valid_fraction: float,
-    test_fraction: float,
-    class_weight: ClassWeight,
-    keep: int,
-    tile_size: int | None,
-) -> Setup:
-    """Load, split, prepare, propose and plan; the arguments are those of `sweep`.
+def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings, *, elapsed: float = 0.0) -> Setup:
+    """Load, split, prepare, propose and plan.
+
+    Args:
+        space: what to search; None is the default space; a list of configurations is trained as it stands.
+        data: a `Dataset`, or what `load_data` reads.
+        settings: how to search.
+        elapsed: seconds of the time budget that have gone.
 
     Raises:
         UserError: something that was asked for cannot be done.
     """
-    for name, value, least in (
-        ("num_configs", num_configs, 1),
-        ("num_epochs", num_epochs, 1),
-        ("keep", keep, 1),
-        ("tile_size", 1 if tile_size is None else tile_size, 1),
-        ("seed", seed, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 32:
-            raise UserError(f"{name} = {value!r} is no whole number of at least {least} and below 2^32: give one")
-    propose = sampler_of(sampler)
+    method = _scheduler(settings)
+    ask = sampler(settings.sampler)
+    listed = None
+    if space is not None and not isinstance(space, Space):
+        space, listed = None, list(space)
+    elif space is None:
+        space = Space.default()
+    if listed is not None and not listed:
+        raise UserError("there are no configs to train: give at least one, or a Space")
+    if listed is not None and settings.enqueue:
+        raise UserError("configurations were listed and others enqueued: put them all into the list")
+    if method.edits:
+        _check_edits(space)
     dataset = data if isinstance(data, Dataset) else load_data(data)
-    metrics, rank_by = choose_metrics(metric, dataset.task)
-    split, notes = split_rows(dataset, seed=seed, valid_fraction=valid_fraction, test_fraction=test_fraction)
-    prepared = prepare(dataset, split, class_weight=class_weight)
-    if space is None or isinstance(space, Space):
-        space = space or Space.default()
-        configs = propose(seed, space, None, num_configs)
-    else:
-        configs, space = list(space), None
-        if not configs:
-            raise UserError("there are no configs to train: give at least one, or a Space")
-    linear = grid(seed, LINEAR, None, NUM_LINEAR)
-    num_rows = len(split.train)
-    plan = plan_tiles(
-        configs,
-        space,
-        problem_of(prepared, dataset.task, tuple(m.name for m in metrics)),
-        num_rows=num_rows,
-        num_epochs=num_epochs,
-        rates=machine(),
-        probes=None if space is not None else configs,
-        extra=linear,
-        tile_size=tile_size,
+    metrics, rank_by = choose_metrics(settings.metric, dataset.task)
+    splits, notes = fold_rows(
+        dataset,
+        num_folds=settings.folds,
+        seed=settings.seed,
+        valid_fraction=settings.valid_fraction,
+        test_fraction=settings.test_fraction,
     )
-    full = sum(config.batch_size > num_rows for config in configs)
+    folds = tuple(Fold(split, prepare(dataset, split, class_weight=settings.class_weight)) for split in splits)
+    problems = [problem_of(fold.prepared, dataset.task, tuple(m.name for m in metrics)) for fold in folds]
+    linear = grid(settings.seed, LINEAR, None, NUM_LINEAR)
+    num_rows = [len(split.train) for split in splits]
+
+    def draft(num_configs: int) -> tuple[tuple[int, ...], list[Config], Plan]:
+        """Rounds, the configurations of the first one, and a plan."""
+        if listed is None:
+            assert space is not None
+            first = enqueued(settings, space.fixed)[:num_configs]
+            rounds = round_sizes(num_configs - len(first), settings.num_rounds or ask.num_rounds)
+            configs = first + (ask.propose(settings.seed, space, None, rounds[0]) if rounds[0] else [])
+            rounds = (len(configs), *rounds[1:])
+        else:
+            configs = listed[:num_configs]
+            rounds = (len(configs),)
+        return (
+            rounds,
+            configs,
+            plan_tiles(
+                configs,
+                space,
+                problems,
+                num_rows=num_rows,
+                rungs=method.rungs(rounds[0], settings.num_epochs),
+                rates=machine(),
+                num_rounds=len(rounds),
+                num_replicates=settings.replicates,
+                probes=None if space is not None else configs,
+                extra=linear,
+                tile_size=settings.tile_size,
+            ),
+        )
+
+    wanted = settings.num_configs if listed is None else len(listed)
+    rounds, configs, plan = draft(wanted)
+    if settings.time_budget is not None:
+        left = settings.time_budget - elapsed - RESERVE
+        for _ in range(TRIES):
+            seconds = plan.compile_seconds + plan.total_train_seconds
+            if seconds <= left or len(configs) <= 1:
+                break
+            fewer = max(int(sum(rounds) * min(max(left / seconds, 0.1), 0.9)), 1)
+            rounds, configs, plan = draft(fewer)
+        if sum(rounds) < wanted:
+            notes = (
+                *notes,
+                f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
+                "so that many are tried",
+            )
+    full = sum(config.batch_size > num_rows[0] for config in configs)
     if full:
         notes = (
             *notes,
-            f"{full} of {len(configs)} configs have a batch size above the {num_rows} training rows: "
+            f"{full} of {len(configs)} configs have a batch size above the {num_rows[0]} training rows: "
             "each of their steps takes all rows",
         )
     return Setup(
+        dataclasses.replace(settings, num_configs=sum(rounds)),
         space,
         dataset,
-        split,
-        prepared,
+        folds,
         metrics,
         rank_by,
+        ask,
+        method,
+        rounds,
         configs,
         linear,
         plan,
         (*dataset.notes, *notes),
-        seed,
-        num_epochs,
     )
 
 
-def sampler_of(given: str | Propose) -> Propose:
-    """A sampler by name, or the function itself."""
-    return sampler(given) if isinstance(given, str) else given
+def _scheduler(settings: Settings) -> Scheduler:
+    method = scheduler(
+        settings.scheduler,
+        num_epochs=settings.num_epochs,
+        factor=settings.factor,
+        min_epochs=settings.min_epochs,
+        interval=settings.interval or max(round(settings.num_epochs / 10), 1),
+    )
+    patience = settings.patience
+    if patience is None or method.name != "none":
+        return method
+    # Without rungs of its own there would be no moment to ask who is still getting better.
+    return dataclasses.replace(method, rungs=lambda n, epochs: pbt_rungs(n, epochs, interval=patience))
 
 
-def plan(
-    space: Space | Sequence[Config] | None = None,
-    data: Any = "digits",
-    *,
-    num_configs: int = 256,
-    num_epochs: int = 20,
-    sampler: str | Propose = "random",
-    metric: str | None = None,
-    seed: int = 0,
-    valid_fraction: float = 0.2,
-    test_fraction: float = 0.2,
-    class_weight: ClassWeight = None,
-    tile_size: int | None = None,
-) -> Plan:
+def _check_edits(space: Space | None) -> None:
+    names = [name for name, row in HYPERPARAMETERS.items() if row.editable]
+    if space is None:
+        raise UserError("population-based training explores a space and configurations were listed: give a Space")
+    if not set(space.domains) & set(names):
+        raise UserError(
+            f"population-based training changes hyperparameters while it trains and this space searches none that may "
+            f"change: search at least one of {', '.join(names)}"
+        )
+
+
+def round_sizes(num_configs: int, num_rounds: int) -> tuple[int, ...]:
+    """Configurations of each round, as even as can be, none empty but the only one.
+
+    Example:
+        >>> round_sizes(10, 4), round_sizes(2, 4), round_sizes(0, 3)
+        ((3, 3, 2, 2), (1, 1), (0,))
+    """
+    num_rounds = max(min(num_rounds, num_configs), 1)
+    return tuple(num_configs // num_rounds + (number < num_configs % num_rounds) for number in range(num_rounds))
+
+
+def plan(space: Space | Sequence[Config] | None = None, data: Any = "digits", **settings: Any) -> Plan:
     """What `sweep` with the same arguments would run, and about what it would cost. Runs nothing.
+
+    Args:
+        space: as for `sweep`.
+        data: as for `sweep`.
+        **settings: those of `Settings`, by name.
 
     Returns:
         A plan; print it.
+
+    Raises:
+        UserError: something that was asked for cannot be done.
 
     Example:
         >>> print(plan(Space(num_layers=1), "iris", num_configs=1, num_epochs=2).num_trials)
         10
     """
-    return set_up(
-        space,
-        data,
-        num_configs=num_configs,
-        num_epochs=num_epochs,
-        sampler=sampler,
-        metric=metric,
-        seed=seed,
-        valid_fraction=valid_fraction,
-        test_fraction=test_fraction,
-        class_weight=class_weight,
-        keep=1,
-        tile_size=tile_size,
-    ).plan
+    return set_up(space, data, settings_of(settings)).plan

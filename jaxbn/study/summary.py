@@ -70,6 +70,9 @@ class Summary:
         baselines: to compare with.
         num_trials: rows of the table of trials.
         num_diverged: of them, how many diverged.
+        num_pruned: how many the scheduler stopped.
+        num_stopped: how many a time budget or a target score cut short.
+        num_epochs: epochs trained by all of them.
         num_programs: epoch programs that were compiled.
         num_train: training rows.
         num_valid: validation rows.
@@ -88,6 +91,9 @@ class Summary:
     baselines: tuple[Baseline, ...]
     num_trials: int
     num_diverged: int
+    num_pruned: int
+    num_stopped: int
+    num_epochs: int
     num_programs: int
     num_train: int
     num_valid: int
@@ -128,6 +134,15 @@ class Request:
         num_configs: how many configurations.
         num_epochs: epochs of each trial.
         sampler: its name.
+        num_rounds: in how many rounds it was asked.
+        enqueued: how many of the configurations a person gave.
+        scheduler: its name.
+        rungs: of each round: epochs, and survivors of each bracket.
+        patience: epochs without a better score after which a trial ended.
+        replicates: seeds of each configuration.
+        folds: of the cross-validation; 1 without.
+        time_budget: seconds.
+        target_score: that ended the sweep.
         seed: of the split, the sampler, weights, data order and dropout.
         valid_fraction: of the rows.
         test_fraction: of the rows.
@@ -146,6 +161,15 @@ class Request:
     num_configs: int
     num_epochs: int
     sampler: str
+    num_rounds: int
+    enqueued: int
+    scheduler: str
+    rungs: list[dict[str, Any]]
+    patience: int | None
+    replicates: int
+    folds: int
+    time_budget: float | None
+    target_score: float | None
     seed: int
     valid_fraction: float
     test_fraction: float

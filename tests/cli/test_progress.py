@@ -8,11 +8,12 @@ from jaxbn.cli import progress
 from jaxbn.cli.progress import Display, Progress, display
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.nn.metrics import Metric
+from jaxbn.study.search import Ranked
 
 
 def of(num_trials=4, num_epochs=2, greater=True):
     metric = Metric("accuracy", lambda *given: given[0], greater)
-    return Progress(num_trials, num_epochs, 3, metric, rank_by=1)
+    return Progress(num_trials, num_epochs, (num_trials * num_epochs,), 3, metric, rank_by=1)
 
 
 def epoch(trials, number, accuracy, diverged=None):
@@ -32,17 +33,31 @@ def test_what_has_happened():
 
 def test_the_baseline_is_not_counted():
     seen = of()
-    seen.record(epoch([3, 4, 5], 2, [0.5, 0.9, 0.9]))
+    seen.record(epoch([3], 2, [0.5]))
     seen.record(epoch([6, 7], 2, [0.9, 0.9], [True, True]))
-    assert (seen.trials, seen.best, seen.diverged) == (1, 0.5, 0)
+    assert (seen.trials, seen.best, seen.diverged) == (1, 0.5, set())
 
 
 def test_a_tile_that_diverged_is_done():
     seen = of(num_epochs=10)
     seen.record(epoch([0, 1], 3, [np.nan, 0.9], [True, True]))
-    assert (seen.trials, seen.diverged, seen.best, seen.share) == (2, 2, None, (2 + 2 * 7) / 40)
+    assert (seen.trials, seen.diverged, seen.best, seen.share) == (2, {0, 1}, None, 2 / 40)
     seen.record(epoch([2, 3], 10, [np.nan, 0.4], [True, False]))
-    assert (seen.trials, seen.diverged, seen.best) == (4, 3, 0.4)
+    assert (seen.trials, seen.diverged, seen.best) == (4, {0, 1, 2}, 0.4)
+
+
+def test_rungs():
+    metric = Metric("accuracy", lambda *given: given[0], True)
+    seen = Progress(6, 3, (6, 4), 1, metric, rank_by=1)
+    seen.record(epoch([0, 1, 2], 1, [0.1, 0.2, np.nan], [False, False, True]))
+    seen.record(epoch([3, 4, 5], 1, [0.3, 0.4, 0.5]))
+    seen.record(Ranked(1, 6, 2, 0.5))
+    assert (seen.trials, seen.best, seen.share) == (4, 0.5, 0.6)
+    seen.record(epoch([4, 5], 2, [0.4, 0.6]))
+    seen.record(epoch([4, 5], 3, [0.4, 0.7]))
+    assert (seen.trials, seen.best, seen.share, seen.epochs) == (6, 0.7, 1.0, 10)
+    seen.record(Ranked(3, 2, 0, 0.7))
+    assert (seen.trials, seen.best, seen.share) == (6, 0.7, 1.0)
 
 
 def test_where_less_is_better():

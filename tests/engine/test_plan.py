@@ -7,17 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxbn.engine import cost
-from jaxbn.engine.plan import best_cuts, plan_tiles
+from jaxbn.engine.padding import best_cuts
+from jaxbn.engine.plan import plan_tiles
 from jaxbn.engine.programs import Problem
 from jaxbn.search import Choice, Float, Int, Space, from_values
+from jaxbn.search.halving import to_the_end
 from jaxbn.search.propose import random
 
 RATES = cost.rates("cpu", 2)
 PROBLEM = Problem("classification", 64, 10, 1536, 384, ("loss", "accuracy"))
 
 
-def plan_of(configs, space, **options):
-    return plan_tiles(configs, space, PROBLEM, **({"num_rows": 1078, "num_epochs": 20, "rates": RATES} | options))
+def plan_of(configs, space, *, num_epochs=20, **options):
+    rungs = to_the_end(len(configs), num_epochs)
+    return plan_tiles(configs, space, [PROBLEM], num_rows=[1078], rungs=rungs, **({"rates": RATES} | options))
 
 
 @given(
@@ -72,7 +75,7 @@ def test_programs_are_those_of_the_tiles_longest_first():
     assert set(plan.programs) == {tile.program for tile in plan.tiles}
     seconds = [plan.train_seconds(program) for program in plan.programs]
     assert seconds == sorted(seconds, reverse=True)
-    assert [line.split()[0] for line in str(plan).splitlines()[1:-2]] == [str(i) for i in range(len(plan.programs))]
+    assert [line.split()[0] for line in str(plan).splitlines()[1:-3]] == [str(i) for i in range(len(plan.programs))]
 
 
 def test_specification_and_tile_do_not_depend_on_other_samples():

@@ -14,6 +14,7 @@ from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import Compiled, TileEpoch, machine, run
 from jaxbn.nn.types import Rows
 from jaxbn.search import Choice, Config, Float, Space, from_values
+from jaxbn.search.halving import to_the_end
 
 NUM_ROWS, NUM_VALID, NUM_EPOCHS = 90, 30, 3
 PROBLEM = Problem("classification", 6, 3, 96, CHUNK, ("loss", "accuracy"))
@@ -44,9 +45,9 @@ def plan_of(configs: list[Config], *, tile_size: int | None = None, problem: Pro
     return plan_tiles(
         configs,
         SPACE,
-        problem,
-        num_rows=NUM_ROWS,
-        num_epochs=NUM_EPOCHS,
+        [problem],
+        num_rows=[NUM_ROWS],
+        rungs=to_the_end(len(configs), NUM_EPOCHS),
         rates=machine(),
         tile_size=tile_size,
     )
@@ -55,9 +56,9 @@ def plan_of(configs: list[Config], *, tile_size: int | None = None, problem: Pro
 def train(plan: Plan, arrays: Data | None = None, on_event=lambda event: None) -> dict[int, list[np.ndarray]]:
     """Everything that is known of each trial: curves, weights, statistics."""
     out = {}
-    for result in run(plan, data() if arrays is None else arrays, seed=0, on_event=on_event):
+    for result in run(plan, [data() if arrays is None else arrays], seed=0, on_event=on_event):
         for slot, trial in enumerate(result.tile.trials):
-            leaves = [np.asarray(leaf[slot]) for leaf in jax.tree.leaves(result.variables)]
+            leaves = [np.asarray(leaf[slot]) for leaf in jax.tree.leaves(result.state.variables)]
             out[trial] = [
                 result.train_loss[:, slot],
                 result.scores[:, slot],
@@ -130,7 +131,7 @@ def test_a_neighbour_of_nan_changes_no_bit(alone):
 def test_a_diverged_trial_stops_being_recorded():
     (result,) = run(
         plan_of([config(1e30, optimizer="momentum"), config(1e-2)], tile_size=2),
-        data(),
+        [data()],
         seed=0,
         on_event=lambda event: None,
     )
@@ -143,7 +144,7 @@ def test_a_diverged_trial_stops_being_recorded():
 
 def test_padding_members_never_reach_the_results():
     events = []
-    results = list(run(plan_of(BASE[:3], tile_size=4), data(), seed=0, on_event=events.append))
+    results = list(run(plan_of(BASE[:3], tile_size=4), [data()], seed=0, on_event=events.append))
     (result,) = results
     assert result.tile.trials == (0, 1, 2)
     assert result.train_loss.shape == (NUM_EPOCHS, 3) and result.scores.shape == (NUM_EPOCHS, 3, 2)
@@ -190,7 +191,7 @@ def test_compiles_are_those_of_the_plan():
 def test_closing_early_stops_the_workers():
     before = set(threading.enumerate())  # the threads themselves: one of another test's may end meanwhile
     plan = plan_of([config(1e-3 * (i + 1)) for i in range(12)], tile_size=2)
-    results = run(plan, data(), seed=0, on_event=lambda event: None)
+    results = run(plan, [data()], seed=0, on_event=lambda event: None)
     next(results)
     results.close()
     assert not set(threading.enumerate()) - before
@@ -198,8 +199,8 @@ def test_closing_early_stops_the_workers():
 
 def test_x64_reaches_the_workers():
     with jax.enable_x64(True):
-        (result,) = run(plan_of(BASE, tile_size=4), data(), seed=0, on_event=lambda event: None)
-        kinds = {np.asarray(leaf).dtype for leaf in jax.tree.leaves(result.variables)}
+        (result,) = run(plan_of(BASE, tile_size=4), [data()], seed=0, on_event=lambda event: None)
+        kinds = {np.asarray(leaf).dtype for leaf in jax.tree.leaves(result.state.variables)}
     assert kinds == {np.dtype(np.float64)}
 
 

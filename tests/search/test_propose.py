@@ -18,14 +18,14 @@ DEFAULT = Space.default()
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**31), few=st.integers(1, 40), more=st.integers(0, 40))
 def test_the_first_configurations_stay_when_more_are_asked_for(name, seed, few, more):
-    propose_ = sampler(name)
+    propose_ = sampler(name).propose
     assert propose_(seed, DEFAULT, None, few + more)[:few] == propose_(seed, DEFAULT, None, few)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_are_deterministic_in_the_seed(name):
     space = Space(learning_rate=Float(1e-4, 1, scale="log"), optimizer=Choice("momentum", "adam"))
-    a, b, other = (SAMPLERS[name](seed, space, None, 12) for seed in (3, 3, 4))
+    a, b, other = (SAMPLERS[name].propose(seed, space, None, 12) for seed in (3, 3, 4))
     assert a == b
     assert (a == other) == (name == "grid")
 
@@ -39,7 +39,7 @@ def test_one_more_hyperparameter_changes_no_other_of_random_draws():
 
 def columns(name, num_configs, seed=0):
     space = Space(learning_rate=Float(1e-4, 1, scale="log"), dropout=Float(0, 0.5), label_smoothing=Float(0, 0.2))
-    configs = SAMPLERS[name](seed, space, None, num_configs)
+    configs = SAMPLERS[name].propose(seed, space, None, num_configs)
     return np.array([(np.log10(c.learning_rate) / 4 + 1, c.dropout * 2, c.label_smoothing * 5) for c in configs])
 
 
@@ -67,7 +67,7 @@ def test_sobol_points_fill_every_cell_of_a_binary_net():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_space_of_plain_values_has_one_configuration(name):
-    configs = SAMPLERS[name](0, Space(learning_rate=0.1), None, 1)
+    configs = SAMPLERS[name].propose(0, Space(learning_rate=0.1), None, 1)
     assert [config.learning_rate for config in configs] == [0.1]
 
 

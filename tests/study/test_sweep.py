@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 import jaxbn
 from jaxbn import Choice, Float, Results, Space, UserError
 from jaxbn.search import HYPERPARAMETERS
-from jaxbn.study.sweep import covered
+from jaxbn.study.clock import covered
 
 SPACE = Space(
     learning_rate=Float(1e-3, 0.03, scale="log"),

@@ -3,13 +3,15 @@
 import numpy as np
 
 from jaxbn.nn.metrics import CLASSIFICATION
-from jaxbn.study.history import History
+from jaxbn.search import Config
+from jaxbn.study.records import Records
 
 METRICS = CLASSIFICATION[:2]  # loss, accuracy
 
 
-def history(final: list[tuple[float, float]], diverged: tuple[int, ...] = (), rank_by: int = 1) -> History:
-    one = History.empty(2, METRICS, rank_by, ((range(len(final)), 3),))
+def records(final: list[tuple[float, float]], diverged: tuple[int, ...] = (), rank_by: int = 1) -> Records:
+    one = Records.empty(2, METRICS, rank_by, keep=3)
+    one.add([Config()] * len(final))
     one.scores[:, 0] = np.asarray(final)
     one.scores[:, 1] = np.asarray(final)
     one.epochs[:] = 2
@@ -17,39 +19,39 @@ def history(final: list[tuple[float, float]], diverged: tuple[int, ...] = (), ra
     return one
 
 
-def ranking(one: History) -> list[int]:
+def ranking(one: Records) -> list[int]:
     return one.ranking(np.arange(len(one.epochs))).tolist()
 
 
 def test_by_metric_then_loss_then_number():
-    assert ranking(history([(0.3, 0.9), (0.2, 0.9), (0.1, 0.8), (0.2, 0.9)])) == [1, 3, 0, 2]
+    assert ranking(records([(0.3, 0.9), (0.2, 0.9), (0.1, 0.8), (0.2, 0.9)])) == [1, 3, 0, 2]
 
 
 def test_smaller_is_better_for_a_loss():
-    assert ranking(history([(0.3, 0.9), (0.2, 0.1)], rank_by=0)) == [1, 0]
+    assert ranking(records([(0.3, 0.9), (0.2, 0.1)], rank_by=0)) == [1, 0]
 
 
 def test_nan_and_diverged_come_last():
-    one = history([(0.1, float("nan")), (0.9, 0.1), (0.1, 1.0), (float("nan"), 0.5)], diverged=(2,))
+    one = records([(0.1, float("nan")), (0.9, 0.1), (0.1, 1.0), (float("nan"), 0.5)], diverged=(2,))
     assert ranking(one)[:2] == [3, 1]
     assert set(ranking(one)[2:]) == {0, 2}
 
 
 def test_highest_leaves_out_the_diverged():
-    one = history([(0.1, 0.9), (0.2, 0.8)], diverged=(0, 1))
-    assert one.highest(range(2), 5) == []
+    one = records([(0.1, 0.9), (0.2, 0.8)], diverged=(0, 1))
+    assert one.highest(np.arange(2), 5) == []
 
 
 def test_final_scores_are_those_of_the_last_epoch_trained():
-    one = history([(0.1, 0.9), (0.1, 0.9)])
+    one = records([(0.1, 0.9), (0.1, 0.9)])
     one.scores[0, 0] = (0.5, 0.4)
     one.epochs[0] = 1
     np.testing.assert_array_equal(one.final(np.arange(2)), [[0.5, 0.4], [0.1, 0.9]])
 
 
 def test_best_epoch_is_the_first_of_the_best():
-    one = history([(0.1, 0.9), (0.1, 0.9), (0.1, 0.9)])
+    one = records([(0.1, 0.9), (0.1, 0.9), (0.1, 0.9)])
     one.scores[1, 0, 1] = 0.95
     one.scores[2, :, 1] = np.nan
     one.scores[0, 1, 1] = 0.99
-    assert one.best_epoch(np.arange(3)).tolist() == [2, 1, 0]
+    assert one.best_epoch().tolist() == [2, 1, 0]

@@ -1,0 +1,64 @@
+"""Cross-validation: the rows outside the test split, divided into parts that each validate once."""
+
+import numpy as np
+
+from jaxbn.data.dataset import Dataset
+from jaxbn.data.split import Split, split_rows
+from jaxbn.errors import UserError
+
+
+def fold_rows(
+    dataset: Dataset, *, num_folds: int, seed: int = 0, valid_fraction: float = 0.2, test_fraction: float = 0.2
+) -> tuple[tuple[Split, ...], tuple[str, ...]]:
+    """Splits for `num_folds` folds, by scikit-learn, all with one test split.
+
+    Classes are spread over the folds in proportion, and no group is in two of them. One fold is the ordinary split.
+
+    Args:
+        dataset: the data set.
+        num_folds: K.
+        seed: a non-negative whole number; the same seed gives the same folds.
+        valid_fraction: of the rows, where there is one fold; K folds validate on 1/K of the rows outside the test.
+        test_fraction: of the rows.
+
+    Returns:
+        K splits, and notes on classes that could not be spread.
+
+    Raises:
+        UserError: there are more folds than a class has rows outside the test split, or than there are groups.
+
+    Example:
+        >>> from jaxbn.data import load_data
+        >>> splits, _ = fold_rows(load_data("iris"), num_folds=3)
+        >>> [len(split.valid) for split in splits], sum(len(np.unique(split.test)) for split in splits)
+        ([40, 40, 40], 90)
+    """
+    whole, notes = split_rows(dataset, seed=seed, valid_fraction=valid_fraction, test_fraction=test_fraction)
+    if num_folds == 1:
+        return (whole,), notes
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    rest = np.union1d(whole.train, whole.valid)
+    target = dataset.target[rest] if dataset.classes else None
+    groups = None if dataset.groups is None else dataset.groups[rest]
+    if groups is not None:
+        units, count = "groups", len(np.unique(groups))
+    elif target is not None:
+        counts = np.bincount(target, minlength=len(dataset.classes))
+        units, count = "rows in its smallest class", int(counts[counts > 0].min())
+    else:
+        units, count = "rows", len(rest)
+    if num_folds > count:
+        raise UserError(
+            f"{num_folds} folds were asked for and the data have {count} {units} outside the test split: "
+            f"ask for {'at most ' + str(count) + ' folds' if count > 1 else 'no folds'}"
+        )
+    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, num_folds])))
+    if groups is None:
+        kind = KFold if target is None else StratifiedKFold
+        parts = kind(num_folds, shuffle=True, random_state=random).split(rest, target)
+    elif target is None:
+        parts = GroupKFold(num_folds, shuffle=True, random_state=random).split(rest, groups=groups)
+    else:
+        parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=random).split(rest, target, groups)
+    return tuple(Split(np.sort(rest[train]), np.sort(rest[valid]), whole.test) for train, valid in parts), notes

@@ -1,0 +1,145 @@
+"""Members that train together: one program, one batch size, one replicate, one fold."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxbn.engine.programs import Program
+from jaxbn.nn.types import Hyperparams, Spec, TrainState
+from jaxbn.search import Config, Padding, split
+
+
+class Slot(NamedTuple):
+    """Where the state of a member lies: arrays on the host, [T, ...], and its place in them."""
+
+    state: TrainState
+    place: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Member:
+    """A trial that is to be trained, from the start or on.
+
+    Attributes:
+        trial: its number.
+        config: its hyperparameters.
+        replicate: its seed, from 0.
+        fold: its split, from 0.
+        slot: its state; None before the first epoch.
+        first_loss: training loss of its first epoch, NaN before.
+    """
+
+    trial: int
+    config: Config
+    replicate: int = 0
+    fold: int = 0
+    slot: Slot | None = None
+    first_loss: float = float("nan")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tile:
+    """T members and what is to be done with them.
+
+    Attributes:
+        program: the epoch program.
+        trials: trial numbers of the members in use; the tile is filled up with copies of the first.
+        hyperparams: NumPy arrays [T, ...].
+        replicate: of all members.
+        fold: of all members.
+        start: epochs that they have trained.
+        until: epochs that they will have trained.
+        slots: their states; empty before the first epoch.
+        first_loss: [n], training loss of the first epoch, NaN before.
+    """
+
+    program: Program
+    trials: tuple[int, ...]
+    hyperparams: Hyperparams
+    replicate: int
+    fold: int
+    start: int
+    until: int
+    slots: tuple[Slot, ...]
+    first_loss: np.ndarray
+
+
+def fitting(config: Config, num_rows: int) -> Config:
+    """A batch size above the number of rows means a full batch."""
+    return dataclasses.replace(config, batch_size=min(config.batch_size, num_rows))
+
+
+def pack(
+    members: Sequence[Member],
+    program_of: Callable[[Spec, int], Program],
+    *,
+    padding: Padding,
+    num_rows: Sequence[int],
+    num_epochs: int,
+    start: int,
+    until: int,
+) -> list[Tile]:
+    """Put members into as few tiles as they need.
+
+    Args:
+        members: in the order in which they fill tiles.
+        program_of: `(spec, fold) -> program`, with its T.
+        padding: what unlike configurations share.
+        num_rows: training rows of each fold.
+        num_epochs: where a cosine decay ends.
+        start: epochs that all members have trained.
+        until: epochs that they will have trained.
+
+    Returns:
+        Tiles, in the order in which their first members come.
+    """
+    groups: dict[tuple[Spec, int, int, int], list[tuple[Member, Hyperparams]]] = {}
+    for member in members:
+        config = fitting(member.config, num_rows[member.fold])
+        spec, hyperparams = split(config, num_epochs=num_epochs, padding=padding)
+        key = (spec, config.batch_size, member.replicate, member.fold)
+        groups.setdefault(key, []).append((member, hyperparams))
+    tiles = []
+    for (spec, _, replicate, fold), group in groups.items():
+        program = program_of(spec, fold)
+        for first in range(0, len(group), program.tile_size):
+            part = group[first : first + program.tile_size]
+            filled = [hyperparams for _, hyperparams in part]
+            filled += filled[:1] * (program.tile_size - len(filled))
+            tiles.append(
+                Tile(
+                    program,
+                    tuple(member.trial for member, _ in part),
+                    jax.tree.map(lambda *leaves: np.stack(leaves), *filled),
+                    replicate,
+                    fold,
+                    start,
+                    until,
+                    tuple(member.slot for member, _ in part if member.slot is not None),
+                    np.array([member.first_loss for member, _ in part]),
+                )
+            )
+    return tiles
+
+
+def gathered(tile: Tile, num_rows: int) -> TrainState:
+    """The states of a tile's members, bit for bit, from wherever they were: NumPy arrays [T, ...].
+
+    Args:
+        tile: after its first epoch.
+        num_rows: training rows.
+
+    Returns:
+        A state whose `step` counts updates as if the mini-batch had always had the size it has now: learning-rate
+        decays count epochs in steps.
+    """
+    slots = tile.slots + tile.slots[:1] * (tile.program.tile_size - len(tile.slots))
+    state: TrainState = jax.tree.map(
+        lambda *leaves: np.stack([np.asarray(leaf)[slot.place] for leaf, slot in zip(leaves, slots, strict=True)]),
+        *(slot.state for slot in slots),
+    )
+    steps = tile.start * -(-num_rows // tile.hyperparams.batch_size)
+    return dataclasses.replace(state, step=np.asarray(steps, np.int32))

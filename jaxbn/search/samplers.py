@@ -1,0 +1,46 @@
+"""The samplers by name, and in how many rounds they ask."""
+
+import dataclasses
+
+from jaxbn.errors import unknown
+from jaxbn.search import coarse_to_fine
+from jaxbn.search.propose import Propose, grid, random, sobol
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A way to propose configurations.
+
+    Attributes:
+        name: what a person calls it.
+        propose: called once a round.
+        num_rounds: unless somebody asks for another number.
+    """
+
+    name: str
+    propose: Propose
+    num_rounds: int = 1
+
+
+SAMPLERS: dict[str, Sampler] = {
+    sampler.name: sampler
+    for sampler in (
+        Sampler("random", random),
+        Sampler("grid", grid),
+        Sampler("sobol", sobol),
+        Sampler("coarse_to_fine", coarse_to_fine.coarse_to_fine, coarse_to_fine.NUM_ROUNDS),
+    )
+}
+
+
+def sampler(given: str | Propose) -> Sampler:
+    """A sampler by name, or one round of a function.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if not isinstance(given, str):
+        return Sampler(getattr(given, "__name__", "custom"), given)
+    if given not in SAMPLERS:
+        raise unknown("sampler", given, SAMPLERS)
+    return SAMPLERS[given]

@@ -1,0 +1,132 @@
+"""How to search: everything a person may say about a sweep beside the space and the data."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxbn.data.prepare import ClassWeight
+from jaxbn.errors import UserError, unknown
+from jaxbn.search import Config, Propose, from_values
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The arguments of `sweep` and `plan`.
+
+    Attributes:
+        num_configs: how many configurations to try.
+        num_epochs: how long to train each, at the most.
+        sampler: a name, or a function `(seed, space, history, num_configs) -> configs`.
+        num_rounds: in how many rounds the sampler is asked; None is its own number.
+        enqueue: configurations to try before those of the sampler.
+        scheduler: "none", "halving", "hyperband" or "pbt".
+        factor: of halving and Hyperband: one configuration in so many survives a rung.
+        min_epochs: of halving and Hyperband: epochs of the first rung.
+        interval: of population-based training: epochs between two decisions; None is a tenth of all.
+        patience: a trial ends when its score has not risen for so many epochs; None: never for that.
+        replicates: seeds of each configuration.
+        folds: parts of a cross-validation; 1 is one split by `valid_fraction`.
+        metric: what ranks; None is accuracy, or r2.
+        seed: of the split, the sampler, weights, data order and dropout.
+        valid_fraction: share of the rows to rank by.
+        test_fraction: share of the rows to judge the winner by, once.
+        class_weight: of the training loss.
+        time_budget: seconds, counted from the start of the command; None: no limit.
+        target_score: end as soon as a trial has it; None: no target.
+        keep: how many of the highest-ranked configurations keep their weights.
+        tile_size: members that train together; None leaves it to the planner.
+
+    Raises:
+        UserError: a number makes no sense.
+    """
+
+    num_configs: int = 256
+    num_epochs: int = 20
+    sampler: str | Propose = "random"
+    num_rounds: int | None = None
+    enqueue: Sequence[Config | Mapping[str, Any]] = ()
+    scheduler: str = "none"
+    factor: float = 3.0
+    min_epochs: int = 1
+    interval: int | None = None
+    patience: int | None = None
+    replicates: int = 1
+    folds: int = 1
+    metric: str | None = None
+    seed: int = 0
+    valid_fraction: float = 0.2
+    test_fraction: float = 0.2
+    class_weight: ClassWeight = None
+    time_budget: float | None = None
+    target_score: float | None = None
+    keep: int = 16
+    tile_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in WHOLE.items():
+            value = getattr(self, name)
+            if value is None and name in OPTIONAL:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 32:
+                raise UserError(f"{name} = {value!r} is no whole number of at least {least} and below 2^32: give one")
+        if self.time_budget is not None and not (math.isfinite(self.time_budget) and self.time_budget > 0):
+            raise UserError(f"time_budget = {self.time_budget!r} is no number of seconds above 0: give one, such as 60")
+        if self.target_score is not None and not math.isfinite(self.target_score):
+            raise UserError(f"target_score = {self.target_score!r} is no number: give one, such as 0.95")
+        if len(self.enqueue) > self.num_configs:
+            raise UserError(
+                f"{len(self.enqueue)} configurations are enqueued and num_configs is {self.num_configs}: "
+                "ask for at least as many as are enqueued"
+            )
+
+    @property
+    def repeats(self) -> int:
+        """Trials of each configuration."""
+        return self.replicates * self.folds
+
+
+WHOLE = {
+    "num_configs": 1,
+    "num_epochs": 1,
+    "num_rounds": 1,
+    "min_epochs": 1,
+    "interval": 1,
+    "patience": 1,
+    "replicates": 1,
+    "folds": 1,
+    "seed": 0,
+    "keep": 1,
+    "tile_size": 1,
+}
+OPTIONAL = ("num_rounds", "interval", "patience", "tile_size")
+
+
+def enqueued(settings: Settings, fixed: Mapping[str, Any]) -> list[Config]:
+    """The configurations that a person already trusts.
+
+    Args:
+        settings: what was asked for.
+        fixed: values that the space holds fixed; what a configuration does not name takes these, then the defaults.
+
+    Raises:
+        UserError: an unknown name or an illegal value.
+    """
+    return [given if isinstance(given, Config) else from_values(**{**fixed, **given}) for given in settings.enqueue]
+
+
+def settings_of(given: Mapping[str, Any]) -> Settings:
+    """Settings from what a person wrote.
+
+    Raises:
+        UserError: there is no setting of that name, or a value makes no sense.
+
+    Example:
+        >>> settings_of({"num_configs": 8}).num_configs
+        8
+    """
+    names = [field.name for field in dataclasses.fields(Settings)]
+    for name in given:
+        if name not in names:
+            raise unknown("setting", name, names)
+    return Settings(**given)
