@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbn.errors import UserError
+from jaxbn.search import HYPERPARAMETERS
 from jaxbn.study import run_dir
 from jaxbn.study.fitted import Ensemble, FittedModel
 from jaxbn.study.summary import Best, Request, Seconds, Summary
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from jaxbn.study.plot import Plots
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +62,13 @@ class Results:
         """Training rows."""
         return self.summary.num_train
 
+    @property
+    def plot(self) -> "Plots":
+        """Pictures of the sweep; needs matplotlib."""
+        from jaxbn.study.plot import Plots
+
+        return Plots(self)
+
     def ensemble(self, k: int) -> Ensemble:
         """The k highest-ranked trials, predicting together.
 
@@ -73,17 +83,40 @@ class Results:
         return Ensemble(self.models[:k])
 
     def leaderboard(self, top: int = 10) -> "pl.DataFrame":
-        """The highest-ranked trials, best first: ties by validation loss, then number; diverged ones last."""
+        """The highest-ranked configurations, best first: ties by validation loss, then number.
+
+        Those that a scheduler stopped come after those that trained to their end, those that diverged last. Where each
+        has several trials, there is a row for each configuration: its scores are means, and `valid_<metric>_se` is the
+        standard error of the one that ranks.
+        """
         import polars as pl
 
         score = f"valid_{self.summary.metric}"
+        table = self.trials
+        if self.request.replicates * self.request.folds > 1:
+            table = self._per_config(score)
         failed = (pl.col("status") == "diverged") | pl.col(score).is_null()
-        ranked = self.trials.sort(
-            [failed, pl.col(score), pl.col("valid_loss"), pl.col("trial")],
-            descending=[False, self.summary.greater_is_better, False, False],
+        ranked = table.sort(
+            [failed, pl.col("status") == "pruned", pl.col(score), pl.col("valid_loss"), pl.col("trial")],
+            descending=[False, False, self.summary.greater_is_better, False, False],
             nulls_last=True,
         )
         return ranked.head(top)
+
+    def _per_config(self, score: str) -> "pl.DataFrame":
+        import polars as pl
+
+        means = [name for name in self.trials.columns if name == "train_loss" or name.startswith("valid_")]
+        status = pl.col("status")
+        return self.trials.group_by("config", maintain_order=True).agg(
+            pl.col("trial").first(),
+            *(pl.col(name).first() for name in self.trials.columns if name in HYPERPARAMETERS),
+            pl.when((status == "diverged").any()).then(pl.lit("diverged")).otherwise(status.first()).alias("status"),
+            pl.col("epochs").min(),
+            *(pl.col(name).mean() for name in means),
+            (pl.col(score).std() / pl.len().sqrt()).alias(f"{score}_se"),
+            pl.col("train_seconds").sum(),
+        )
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the run directory, whole or not at all; see `jaxbn.study.run_dir`.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from jaxbn.engine.tiles import Member
 from jaxbn.errors import UserError
 from jaxbn.search import HYPERPARAMETERS, Config, Rung, from_values
 from jaxbn.study.fitted import FittedModel
-from jaxbn.study.results import Results
 from jaxbn.study.score import choose_metrics, scores
 from jaxbn.study.weights import member as of_slot
 
+if TYPE_CHECKING:
+    from jaxbn.study.results import Results
+
 
 def retrain(
-    results: Results,
+    results: "Results",
     trial: int | None = None,
     *,
     data: Any = None,
@@ -83,7 +85,7 @@ def retrain(
     }
 
 
-def config_of(results: Results, trial: int) -> Config:
+def config_of(results: "Results", trial: int) -> Config:
     """The configuration of a trial, from its row.
 
     Raises:
@@ -100,7 +102,7 @@ def config_of(results: Results, trial: int) -> Config:
     return from_values(**values)
 
 
-def dataset_of(results: Results, data: Any = None) -> Dataset:
+def dataset_of(results: "Results", data: Any = None) -> Dataset:
     """The data of a sweep, read again, or given again and checked.
 
     Raises:

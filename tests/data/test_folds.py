@@ -1,0 +1,61 @@
+"""Folds: each row outside the test validates once, classes in proportion, groups whole."""
+
+import numpy as np
+import pytest
+
+from jaxbn.data import fold_rows, load_data, split_rows
+from jaxbn.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "diabetes"])
+@pytest.mark.parametrize("num_folds", [2, 5])
+def test_every_row_validates_once(name, num_folds):
+    data = load_data(name)
+    splits, _ = fold_rows(data, num_folds=num_folds, seed=3)
+    test = split_rows(data, seed=3)[0].test
+    assert len(splits) == num_folds
+    rest = np.setdiff1d(np.arange(data.features.num_rows), test)
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.valid for split in splits])), rest)
+    for split in splits:
+        np.testing.assert_array_equal(split.test, test)
+        np.testing.assert_array_equal(np.union1d(split.train, split.valid), rest)
+        assert not np.intersect1d(split.train, split.valid).size
+        if data.classes:
+            counts = np.bincount(data.target[split.valid]), np.bincount(data.target[rest])
+            assert np.abs(counts[0] - counts[1] / num_folds).max() <= 1
+
+
+def test_one_fold_is_the_ordinary_split():
+    data = load_data("iris")
+    (split,), _ = fold_rows(data, num_folds=1, seed=2, valid_fraction=0.3)
+    np.testing.assert_array_equal(split.valid, split_rows(data, seed=2, valid_fraction=0.3)[0].valid)
+
+
+def test_the_seed_decides():
+    data = load_data("wine")
+    one, same, other = (fold_rows(data, num_folds=3, seed=seed)[0] for seed in (0, 0, 1))
+    assert all(np.array_equal(a.valid, b.valid) for a, b in zip(one, same, strict=True))
+    assert not all(np.array_equal(a.valid, b.valid) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_groups_stay_whole(tmp_path, task):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "rows.csv"
+    lines = ["x,who,y"]
+    for row in range(120):
+        y = rng.normal() if task == "regression" else "ab"[row % 2]
+        lines.append(f"{rng.normal()},p{row // 6},{y}")
+    path.write_text("\n".join(lines))
+    data = load_data(path, target="y", group="who", task=task)
+    splits, _ = fold_rows(data, num_folds=4)
+    assert data.groups is not None
+    for split in splits:
+        assert not set(data.groups[split.train]) & set(data.groups[split.valid])
+    with pytest.raises(UserError, match=r"40 folds were asked for and the data have \d+ groups"):
+        fold_rows(data, num_folds=40)
+
+
+def test_more_folds_than_a_class_has_rows():
+    with pytest.raises(UserError, match="41 folds .* 40 rows in its smallest class outside the test split: ask for at"):
+        fold_rows(load_data("iris"), num_folds=41)
