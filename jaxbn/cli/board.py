@@ -55,6 +55,25 @@ def score(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
 
 
+def scored(row: Mapping[str, Any], metric: str) -> str:
+    """A score of a row of the leaderboard, with its standard error where there is one."""
+    error = row.get(f"valid_{metric}_se")
+    return score(row[f"valid_{metric}"]) + ("" if error is None else f" ± {score(error)}")
+
+
+def differences(results: "Results", top: int) -> RenderableType:
+    """How far the next ones are behind the winner, and whether that is more than chance."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for name in ("trial", "behind by", "95 % interval", "p", ""):
+        table.add_column(name, justify="left" if not name else "right")
+    repeats = results.request.replicates * results.request.folds
+    for one in results.compare(top):
+        interval = f"{one.low:+.4f} to {one.high:+.4f}"
+        verdict = "behind" if one.real else "no difference shown"
+        table.add_row(str(one.config * repeats), f"{one.mean:.4f}", interval, f"{one.p_value:.2g}", verdict)
+    return Group(Text(f"Behind the winner, paired over {repeats} trials", style="bold"), Text(), table)
+
+
 def notes(given: Sequence[str]) -> RenderableType:
     """What was noticed, a line each."""
     table = Table.grid(padding=(0, 1))
@@ -82,7 +101,10 @@ def ranking(results: "Results", top: int, width: int) -> RenderableType:
         if Measurement.get(Console(width=1000), Console(width=1000).options, table).maximum <= width or not leaving:
             break
         hidden.append(leaving.pop(0))
-    count = f"{len(shown)} of {summary.num_trials:,} trials" if len(shown) < summary.num_trials else "all trials"
+    repeats = results.request.replicates * results.request.folds
+    noun, total = ("trials", summary.num_trials) if repeats == 1 else ("configs", summary.num_trials // repeats)
+    count = f"{len(shown)} of {total:,} {noun}" if len(shown) < total else f"all {noun}"
+    count += f", the mean of {repeats} trials each," if repeats > 1 else ""
     parts: list[RenderableType] = [
         Text(f"Ranking: {count} by validation {metric}", style="bold"),
         Text(),
@@ -104,19 +126,32 @@ def _ranking(rows: list[dict[str, Any]], metric: str, columns: list[str]) -> Tab
     for name in [*names, *columns]:
         text = name in columns and any(isinstance(row[name], str) for row in rows)
         table.add_column(name.replace("_", "\n"), justify="left" if text else "right", vertical="bottom")
+    spread = len({row["epochs"] for row in rows}) > 1
+    if spread:
+        table.add_column("epochs", justify="right", vertical="bottom")
     for place, row in enumerate(rows, 1):
-        values = [score(row[f"valid_{name}"]) for name in names] + [number(row[name]) for name in columns]
-        failed = row["status"] == "diverged"
-        table.add_row("-" if failed else str(place), str(row["trial"]), *values, style="dim" if failed else None)
+        values = [scored(row, name) for name in names] + [number(row[name]) for name in columns]
+        failed, ended = row["status"] == "diverged", row["status"] == "ok"
+        values += [str(row["epochs"])] if spread else []
+        table.add_row("-" if failed else str(place), str(row["trial"]), *values, style=None if ended else "dim")
     return table
 
 
 def ties(summary: "Summary") -> str:
-    """How sure the ranking is, and how many trials diverged, in a sentence."""
+    """How sure the ranking is, and what became of the other trials, in a sentence."""
     tied = summary.num_tied - 1
-    others = {0: "No other trial is", 1: "1 other trial is"}.get(tied, f"{tied:,} other trials are")
-    diverged = f"; {summary.num_diverged:,} of {summary.num_trials:,} diverged" if summary.num_diverged else ""
-    return f"{others} within one standard error ({score(summary.standard_error)}) of the best{diverged}."
+    others = {0: "No other is", 1: "1 other is"}.get(tied, f"{tied:,} others are")
+    fates = [
+        f"{count:,} {fate}"
+        for count, fate in (
+            (summary.num_diverged, "diverged"),
+            (summary.num_pruned, "were pruned"),
+            (summary.num_stopped, "were cut short"),
+        )
+        if count
+    ]
+    rest = f"; of {summary.num_trials:,} trials {' and '.join(fates)}" if fates else ""
+    return f"{others} within one standard error ({score(summary.standard_error)}) of the best{rest}."
 
 
 def comparison(summary: "Summary") -> RenderableType:

@@ -45,5 +45,7 @@ def run(arguments: Arguments) -> int:
         return 0
     console = board.stdout()
     console.print(board.ranking(results, arguments.top, console.width), Text())
+    if results.request.replicates * results.request.folds > 1:
+        console.print(board.differences(results, arguments.top), Text())
     console.print(board.comparison(results.summary))
     return 0

@@ -31,13 +31,14 @@ def random(seed: int, space: Space, history: History | None, num_configs: int) -
         True
     """
     first = len(history) if history else 0
-    columns = {
-        name: np.random.default_rng([seed, zlib.crc32(name.encode())]).random(first + num_configs)
-        for name in space.domains
-    }
-    return [
-        space.config({name: column[i] for name, column in columns.items()}) for i in range(first, first + num_configs)
-    ]
+    points = uniform_points(seed, tuple(space.domains), first + num_configs)[first:]
+    return [space.config(dict(zip(space.domains, point, strict=True))) for point in points.tolist()]
+
+
+def uniform_points(seed: int, names: tuple[str, ...], count: int) -> np.ndarray:
+    """Independent points of the unit cube, [count, len(names)]: a column depends on its name, a row on its number."""
+    columns = [np.random.default_rng([seed, zlib.crc32(name.encode())]).random(count) for name in names]
+    return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
 def sobol(seed: int, space: Space, history: History | None, num_configs: int) -> list[Config]:
@@ -45,10 +46,15 @@ def sobol(seed: int, space: Space, history: History | None, num_configs: int) ->
     if not space.domains:
         return [space.config({})] * num_configs
     first = len(history) if history else 0
-    points = qmc.Sobol(len(space.domains), scramble=True, rng=np.random.default_rng(seed))
+    points = sobol_points(seed, len(space.domains), first + num_configs)[first:]
+    return [space.config(dict(zip(space.domains, point, strict=True))) for point in points.tolist()]
+
+
+def sobol_points(seed: int, dimensions: int, count: int) -> np.ndarray:
+    """The first points of a scrambled Sobol sequence, [count, dimensions]."""
+    sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
     # A whole power of two keeps the balance of the sequence; the surplus is dropped.
-    cube = points.random_base2(max(first + num_configs - 1, 0).bit_length())[first : first + num_configs]
-    return [space.config(dict(zip(space.domains, point, strict=True))) for point in cube.tolist()]
+    return sequence.random_base2(max(count - 1, 0).bit_length())[:count]
 
 
 def grid(seed: int, space: Space, history: History | None, num_configs: int) -> list[Config]:

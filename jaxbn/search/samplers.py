@@ -3,7 +3,7 @@
 import dataclasses
 
 from jaxbn.errors import unknown
-from jaxbn.search import coarse_to_fine
+from jaxbn.search import coarse_to_fine, model_based
 from jaxbn.search.propose import Propose, grid, random, sobol
 
 
@@ -29,6 +29,9 @@ SAMPLERS: dict[str, Sampler] = {
         Sampler("grid", grid),
         Sampler("sobol", sobol),
         Sampler("coarse_to_fine", coarse_to_fine.coarse_to_fine, coarse_to_fine.NUM_ROUNDS),
+        Sampler("tpe", model_based.tpe, model_based.NUM_ROUNDS),
+        Sampler("cmaes", model_based.cmaes, model_based.NUM_ROUNDS),
+        Sampler("gp", model_based.gp, model_based.NUM_ROUNDS),
     )
 }
 

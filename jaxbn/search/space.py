@@ -132,7 +132,7 @@ class Space:
             for name, domain in self.domains.items()
             if name not in unused
             and all(getattr(config, other) in allowed for other, allowed in _when(domain))
-            and not (isinstance(domain, Choice) and getattr(config, name) not in domain.options)
+            and _speaks_of(domain, getattr(config, name))
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -163,6 +163,11 @@ class Space:
                     )
                 for value in allowed:
                     check(other, value)
+
+
+def _speaks_of(domain: Domain, value: Any) -> bool:
+    """Whether a value, perhaps of a configuration from elsewhere, has a place in a domain or beside it."""
+    return value in domain.options if isinstance(domain, Choice) else isinstance(value, int | float)
 
 
 def _when(domain: Domain) -> tuple[tuple[str, tuple[Any, ...]], ...]:

@@ -13,6 +13,8 @@ from jaxbn.study.summary import Best, Request, Seconds, Summary
 if TYPE_CHECKING:
     import polars as pl
 
+    from jaxbn.study.compare import Difference
+    from jaxbn.study.efficiency import Efficiency
     from jaxbn.study.plot import Plots
 
 
@@ -61,6 +63,32 @@ class Results:
     def num_train(self) -> int:
         """Training rows."""
         return self.summary.num_train
+
+    def compare(self, top: int = 5) -> "list[Difference]":
+        """Which of the `top` configurations the winner really beats; see `jaxbn.study.compare`.
+
+        Raises:
+            UserError: each configuration was trained once.
+        """
+        from jaxbn.study.compare import compare
+
+        return compare(self, top)
+
+    def importance(self, *, method: str = "ped_anova", seed: int = 0) -> dict[str, float]:
+        """How much each hyperparameter mattered, most first; see `jaxbn.study.importance`.
+
+        Raises:
+            UserError: Optuna is not installed, or there are too few configurations.
+        """
+        from jaxbn.study.importance import importance
+
+        return importance(self, method=method, seed=seed)
+
+    def efficiency(self) -> "Efficiency":
+        """The best score of s random configurations, for s up to all; see `jaxbn.study.efficiency`."""
+        from jaxbn.study.efficiency import efficiency
+
+        return efficiency(self)
 
     @property
     def plot(self) -> "Plots":

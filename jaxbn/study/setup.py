@@ -1,7 +1,7 @@
 """From what a person asks for to a plan, before anything is compiled."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, load_data, prepare
@@ -23,6 +23,7 @@ NUM_LINEAR = 9
 RESERVE = 2.0
 """Seconds that judging and writing take after training, kept free of a time budget."""
 TRIES = 6
+FEW = 128
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,8 +113,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
     linear = grid(settings.seed, LINEAR, None, NUM_LINEAR)
     num_rows = [len(split.train) for split in splits]
 
-    def draft(num_configs: int) -> tuple[tuple[int, ...], list[Config], Plan]:
-        """Rounds, the configurations of the first one, and a plan."""
+    def draft(num_configs: int) -> Draft:
         if listed is None:
             assert space is not None
             first = enqueued(settings, space.fixed)[:num_configs]
@@ -142,15 +142,10 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
         )
 
     wanted = settings.num_configs if listed is None else len(listed)
-    rounds, configs, plan = draft(wanted)
-    if settings.time_budget is not None:
-        left = settings.time_budget - elapsed - RESERVE
-        for _ in range(TRIES):
-            seconds = plan.compile_seconds + plan.total_train_seconds
-            if seconds <= left or len(configs) <= 1:
-                break
-            fewer = max(int(sum(rounds) * min(max(left / seconds, 0.1), 0.9)), 1)
-            rounds, configs, plan = draft(fewer)
+    if settings.time_budget is None:
+        rounds, configs, plan = draft(wanted)
+    else:
+        rounds, configs, plan = within(draft, wanted, settings.time_budget - elapsed - RESERVE)
         if sum(rounds) < wanted:
             notes = (
                 *notes,
@@ -179,6 +174,28 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
         plan,
         (*dataset.notes, *notes),
     )
+
+
+Draft = tuple[tuple[int, ...], list[Config], Plan]
+"""Rounds, the configurations of the first one, and a plan."""
+
+
+def within(draft: Callable[[int], Draft], wanted: int, seconds: float) -> Draft:
+    """The draft of about as many configurations as can be trained in a time, at most as many as are wanted.
+
+    Drafting takes time too, so it begins with few. Fewer configurations share fewer programs, so the estimate is made
+    anew for each number.
+    """
+    count = min(wanted, FEW)
+    for _ in range(TRIES):
+        drafted = draft(count)
+        plan = drafted[2]
+        free = max(seconds - plan.compile_seconds, 0.0)
+        fits = int(count * min(free / max(plan.total_train_seconds, 1e-9), 8))
+        if count <= fits <= count * 1.1 or (count == wanted and fits >= count) or (count == 1 and fits <= 1):
+            break
+        count = min(max(fits, count // 8, 1), wanted)
+    return drafted
 
 
 def _scheduler(settings: Settings) -> Scheduler:

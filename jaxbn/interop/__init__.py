@@ -1,0 +1,1 @@
+"""Conventions, weights and studies of other frameworks, in and out."""
