@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from jaxbn.nn.types import Batch, Hyperparams, Spec
     from jaxbn.search import Choice, Config, Float, Int, Space
     from jaxbn.study.fitted import FittedModel
+    from jaxbn.study.panda import Panda
+    from jaxbn.study.replay import replay
     from jaxbn.study.results import Results
     from jaxbn.study.retrain import retrain
+    from jaxbn.study.settings import Settings
     from jaxbn.study.setup import plan
     from jaxbn.study.sweep import sweep
 
@@ -28,7 +31,9 @@ _HOME = {
     "Float": "jaxbn.search",
     "Hyperparams": "jaxbn.nn.types",
     "Int": "jaxbn.search",
+    "Panda": "jaxbn.study.panda",
     "Results": "jaxbn.study.results",
+    "Settings": "jaxbn.study.settings",
     "Space": "jaxbn.search",
     "Spec": "jaxbn.nn.types",
     "UserError": "jaxbn.errors",
@@ -41,6 +46,7 @@ _HOME = {
     "mlp": "jaxbn.nn",
     "optimizers": "jaxbn.nn",
     "plan": "jaxbn.study.setup",
+    "replay": "jaxbn.study.replay",
     "retrain": "jaxbn.study.retrain",
     "sweep": "jaxbn.study.sweep",
     "train": "jaxbn.nn",
@@ -56,7 +62,9 @@ __all__ = [
     "Float",
     "Hyperparams",
     "Int",
+    "Panda",
     "Results",
+    "Settings",
     "Space",
     "Spec",
     "UserError",
@@ -69,6 +77,7 @@ __all__ = [
     "mlp",
     "optimizers",
     "plan",
+    "replay",
     "retrain",
     "sweep",
     "train",

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxbn
-from jaxbn.cli import doctor, leaderboard, plan, predict, space, sweep, train
+from jaxbn.cli import babysit, doctor, leaderboard, plan, predict, space, sweep, train
 from jaxbn.cli.experiment import Experiment
 from jaxbn.cli.options import parse
 from jaxbn.errors import UserError, unknown
@@ -50,6 +50,12 @@ COMMANDS = {
         train.run,
         "Train one trial of a sweep again and keep its model.\n\n"
         "With --refit on training and validation rows together, as for a model that will be used.",
+    ),
+    "babysit": Command(
+        babysit.Arguments,
+        babysit.run,
+        "Tend one network: train on, look, change a hyperparameter, go back.\n\n"
+        "It asks what to do, line by line; help shows what can be typed. Lines may also be piped in.",
     ),
     "predict": Command(predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."),
     "space": Command(space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."),

@@ -38,9 +38,9 @@ def compare(results: "Results", top: int = 5) -> list[Difference]:
     """Compare the winner with the configurations that rank next.
 
     Trials of one replicate and fold share rows, initial draws and the order of the data, so that differences within
-    them scatter less than scores do. Folds share training rows, so that their differences are alike for that reason too:
-    the variance is corrected for it (Nadeau and Bengio 2003). The winner was chosen as the best of many, so that its
-    lead is a little too large.
+    them scatter less than scores do. Folds share training rows, so that their differences are alike for that reason
+    too: the variance is corrected for it (Nadeau and Bengio 2003). The winner was chosen as the best of many, so that
+    its lead is a little too large.
 
     Args:
         results: of a sweep with replicates or folds.

@@ -45,6 +45,7 @@ class Records:
         rounds: int [n], the round that proposed each.
         brackets: int [n].
         train_loss: [n k, E], NaN where not trained.
+        first_loss: [n k], training loss of the first epoch of the weights that each trial has now.
         scores: [n k, E, M], on the validation split.
         epochs: [n k], epochs that each trial has trained.
         diverged: bool [n k].
@@ -64,6 +65,7 @@ class Records:
     rounds: np.ndarray
     brackets: np.ndarray
     train_loss: np.ndarray
+    first_loss: np.ndarray
     scores: np.ndarray
     epochs: np.ndarray
     diverged: np.ndarray
@@ -83,7 +85,21 @@ class Records:
         curves = np.zeros((0, num_epochs))
         scores = np.zeros((0, num_epochs, len(metrics)))
         return cls(
-            metrics, rank_by, repeats, keep, [], whole, whole, curves, scores, whole, flags, flags, flags, np.zeros(0)
+            metrics,
+            rank_by,
+            repeats,
+            keep,
+            [],
+            whole,
+            whole,
+            curves,
+            np.zeros(0),
+            scores,
+            whole,
+            flags,
+            flags,
+            flags,
+            np.zeros(0),
         )
 
     def add(self, configs: Sequence[Config], brackets: np.ndarray | None = None) -> np.ndarray:
@@ -93,8 +109,8 @@ class Records:
         self.configs.extend(configs)
         self.rounds = np.concatenate([self.rounds, np.full(len(configs), number)])
         self.brackets = np.concatenate([self.brackets, np.zeros(len(configs), int) if brackets is None else brackets])
-        blanks = {"train_loss": np.nan, "scores": np.nan, "epochs": 0, "seconds": 0.0}
-        for name in ("train_loss", "scores", "epochs", "diverged", "pruned", "patient", "seconds"):
+        blanks = {"train_loss": np.nan, "first_loss": np.nan, "scores": np.nan, "epochs": 0, "seconds": 0.0}
+        for name in ("train_loss", "first_loss", "scores", "epochs", "diverged", "pruned", "patient", "seconds"):
             old = getattr(self, name)
             new = np.full((len(configs) * self.repeats, *old.shape[1:]), blanks.get(name, False), old.dtype)
             setattr(self, name, np.concatenate([old, new]))
@@ -113,7 +129,7 @@ class Records:
                 replicate=place // folds,
                 fold=place % folds,
                 slot=self.slots.get(int(trial)),
-                first_loss=float(self.train_loss[trial, 0]),
+                first_loss=float(self.first_loss[trial]),
             )
             for number in numbers
             for place, trial in enumerate(self.trials(np.array([number]))[0])
@@ -130,6 +146,8 @@ class Records:
         trials, tile = np.asarray(result.tile.trials) - first_trial, result.tile
         trained = slice(tile.start, tile.start + len(result.train_loss))
         self.train_loss[trials, trained] = result.train_loss.T
+        if tile.start == 0:
+            self.first_loss[trials] = result.train_loss[0]
         self.scores[trials, trained] = result.scores.swapaxes(0, 1)
         self.epochs[trials] = result.epochs
         self.diverged[trials] = result.diverged
@@ -155,7 +173,8 @@ class Records:
         kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
         self.slots = {trial: self.slots[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
         # Where a state was taken over, what was true of the source is true of the trial.
-        self.diverged[kept], self.epochs[kept] = self.diverged[sources], self.epochs[sources]
+        for known in (self.diverged, self.epochs, self.first_loss):
+            known[kept] = known[sources]
         for place, config in zip(edit.keep.tolist(), edit.configs, strict=True):
             self.configs[cohort.numbers[place]] = config
 

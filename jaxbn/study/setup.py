@@ -187,14 +187,15 @@ def within(draft: Callable[[int], Draft], wanted: int, seconds: float) -> Draft:
     anew for each number.
     """
     count = min(wanted, FEW)
+    drafted = draft(count)
     for _ in range(TRIES):
-        drafted = draft(count)
         plan = drafted[2]
         free = max(seconds - plan.compile_seconds, 0.0)
         fits = int(count * min(free / max(plan.total_train_seconds, 1e-9), 8))
         if count <= fits <= count * 1.1 or (count == wanted and fits >= count) or (count == 1 and fits <= 1):
             break
         count = min(max(fits, count // 8, 1), wanted)
+        drafted = draft(count)
     return drafted
 
 

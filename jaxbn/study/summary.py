@@ -154,7 +154,7 @@ class Request:
         fingerprint: of the data.
         versions: of jaxbn, jax, jaxlib, flax and optax.
         device: its platform and kind.
-        programs: padded widths, padded batch size, optimizers and T of each epoch program.
+        programs: padded widths, padded batch size, optimizers, activation, normalization and T of each epoch program.
     """
 
     space: dict[str, dict[str, Any]] | None

@@ -167,6 +167,8 @@ def request(setup: Setup) -> Request:
                 "widths": list(program.spec.widths),
                 "batch_size": program.spec.batch_size,
                 "optimizers": list(program.spec.optimizers),
+                "activation": program.spec.activation,
+                "normalization": program.spec.normalization,
                 "tile_size": program.tile_size,
             }
             for program in setup.plan.programs

@@ -1,0 +1,227 @@
+"""A line of training: one network, epoch after epoch, whose hyperparameters may change on the way.
+
+Everything here is immutable: a line that goes on, goes back or goes on elsewhere is another line, which shares its past
+with the first. Data order and dropout follow from the number of the epoch, so a state is all that going back takes.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbn.engine.run import Trainer
+from jaxbn.engine.tiles import Member, Slot, fitting
+from jaxbn.errors import UserError, unknown
+from jaxbn.nn.optimizers import learning_rate
+from jaxbn.nn.types import Variables
+from jaxbn.search import HYPERPARAMETERS, Config, split
+from jaxbn.study.weights import member
+
+BECAUSE = {
+    "b2": "the averages of squared gradients so far were debiased with its old value",
+    "hidden_units": "the weights so far are of its old number of units",
+    "init_scale": "the initial weights were drawn with its old value",
+}
+"""Why a traced hyperparameter cannot change; the others shape the program."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """Hyperparameters from an epoch on. A schedule is a tuple of these, the first from epoch 0.
+
+    Attributes:
+        epoch: epochs trained before.
+        config: the hyperparameters from there on.
+    """
+
+    epoch: int
+    config: Config
+
+
+Schedule = tuple[Segment, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """What was seen of an epoch.
+
+    Attributes:
+        epoch: from 1.
+        learning_rate: of its last update.
+        train_loss: None where it is not finite.
+        scores: on the validation split, the loss first; None where not finite.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float | None
+    scores: tuple[float | None, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Point:
+    """A network after an epoch.
+
+    Attributes:
+        config: that it was trained with in this epoch.
+        observed: what was seen of the epoch.
+        diverged: whether the epoch broke it.
+        slot: its state: weights, statistics, the optimizer's state.
+        first_loss: training loss of its first epoch.
+    """
+
+    config: Config
+    observed: Observed
+    diverged: bool
+    slot: Slot
+    first_loss: float
+
+    @property
+    def weights(self) -> Variables:
+        """Its weights and statistics, without padding."""
+        hyperparams = split(self.config)[1]
+        stacked = dataclasses.replace(hyperparams, hidden_units=hyperparams.hidden_units[None])
+        return member(self.slot.state.variables, stacked, self.slot.place)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Line:
+    """A network from its beginning until now, E epochs.
+
+    Attributes:
+        first: the hyperparameters at the beginning.
+        config: the hyperparameters of the next epoch.
+        points: E of them.
+    """
+
+    first: Config
+    config: Config
+    points: tuple[Point, ...] = ()
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its last epoch broke it."""
+        return bool(self.points) and self.points[-1].diverged
+
+
+def extended(line: Line, point: Point) -> Line:
+    """A line and its next epoch."""
+    return dataclasses.replace(line, points=(*line.points, point))
+
+
+def rewound(line: Line, num_epochs: int) -> Line:
+    """A line as it was some epochs ago, with the hyperparameters of that time.
+
+    Raises:
+        UserError: it has not trained for so many epochs.
+    """
+    trained = len(line.points)
+    if not _whole(num_epochs) or not 1 <= num_epochs <= trained:
+        choices = f"choose from 1 to {trained}" if trained else "train first"
+        raise UserError(f"cannot go back {num_epochs!r} epochs of {trained}: {choices}")
+    points = line.points[: trained - num_epochs]
+    return Line(line.first, points[-1].config if points else line.first, points)
+
+
+def edited(line: Line, values: Mapping[str, Any]) -> Line:
+    """A line whose hyperparameters are others from the next epoch on. Before the first epoch all of them may change.
+
+    Raises:
+        UserError: an unknown name, an illegal value, one that would make a lie of the state, or one that the
+            configuration does not use.
+    """
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for name in values:
+        if name not in HYPERPARAMETERS:
+            raise unknown("hyperparameter", name, HYPERPARAMETERS)
+        if line.points and not HYPERPARAMETERS[name].editable:
+            because = BECAUSE.get(name, "it shapes the network or the optimizer's state")
+            raise UserError(
+                f"{name} cannot change in mid-run, because {because}: rewind {len(line.points)} epochs, to the "
+                "beginning, or start another panda with it"
+            )
+    config = dataclasses.replace(line.config, **values)
+    for name in config.unused():
+        if name in values:
+            raise UserError(
+                f"setting {name} would change nothing, because optimizer = {config.optimizer!r}, "
+                f"decay_kind = {config.decay_kind!r} and num_layers = {config.num_layers} do not use it: set another"
+            )
+    return dataclasses.replace(line, config=config, first=line.first if line.points else config)
+
+
+def follow(
+    trainer: Trainer,
+    schedule: Sequence[Segment],
+    until: int,
+    *,
+    since: Point | None = None,
+    replicate: int = 0,
+    fold: int = 0,
+) -> Iterator[Point]:
+    """Train one network, epoch by epoch, through hyperparameters that change.
+
+    Args:
+        trainer: with the programs and the data; T of its plan may be more than one, the rest are copies.
+        schedule: which hyperparameters, from which epoch on; all of the trainer's plan.
+        until: epochs that it will have trained.
+        since: where it goes on from; None is the beginning.
+        replicate: its seed.
+        fold: its split.
+
+    Yields:
+        A point after each epoch; none after one that broke the network, or once the trainer has been stopped.
+    """
+    point, trained = since, 0 if since is None else since.observed.epoch
+    for epoch in range(trained, until):
+        if point is not None and point.diverged:
+            return
+        config = config_at(schedule, epoch)
+        slot, first_loss = (None, math.nan) if point is None else (point.slot, point.first_loss)
+        member = Member(0, config, replicate, fold, slot, first_loss)
+        results = list(trainer.train(trainer.plan.pack([member], rung=0, start=epoch, until=epoch + 1)))
+        if not results:
+            return
+        loss, scores = float(results[0].train_loss[0, 0]), results[0].scores[0, 0].tolist()
+        rate = _rate(config, epoch, num_epochs=trainer.plan.num_epochs, num_rows=trainer.plan.num_rows[fold])
+        point = Point(
+            config,
+            Observed(epoch + 1, rate, _finite(loss), tuple(map(_finite, scores))),
+            bool(results[0].diverged[0]),
+            Slot(results[0].state, 0),
+            loss if point is None else first_loss,
+        )
+        yield point
+
+
+def config_at(schedule: Sequence[Segment], epoch: int) -> Config:
+    """The hyperparameters of an epoch, from 0."""
+    return next(segment.config for segment in reversed(schedule) if segment.epoch <= epoch)
+
+
+@jax.jit
+def _learning_rate(hyperparams: Any, step: Any, steps_per_epoch: Any) -> jax.Array:
+    return learning_rate(hyperparams, step, steps_per_epoch=steps_per_epoch)
+
+
+def _rate(config: Config, epoch: int, *, num_epochs: int, num_rows: int) -> float:
+    """The learning rate of the last update of an epoch, from 0."""
+    _, hyperparams = split(fitting(config, num_rows), num_epochs=num_epochs)
+    steps = -(-num_rows // int(hyperparams.batch_size))
+    real = jnp.zeros((), float).dtype
+    # Without the widths, networks of all depths share the program.
+    scalars = dataclasses.replace(hyperparams, hidden_units=None)
+    as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, scalars)
+    return float(_learning_rate(as_real, np.int32((epoch + 1) * steps - 1), np.int32(steps)))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _whole(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)
