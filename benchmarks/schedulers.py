@@ -2,37 +2,46 @@
 
 `python -m benchmarks.schedulers [--data digits] [--configs 1024] [--epochs 27] [--seeds 0 1 2 3 4] [--json FILE]`
 
-Every sweep is a fresh process, so that each compiles for itself.
+Each scheduler first sweeps once with a seed of its own, which compiles its programs and gives the seconds of a cold
+start. The seeds then follow in the same process and find their programs compiled, so that their seconds of training are
+not those of waiting for a compiler. The schedulers take turns seed by seed.
 """
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import jaxbn
+
 SCHEDULERS = ("none", "halving", "hyperband")
+COLD_SEED = 100
 
 
-def swept(scheduler: str, seed: int, asked: argparse.Namespace, folder: str) -> dict:
-    """What `jaxbn sweep --json` says."""
-    command = (
-        f"-m jaxbn sweep {asked.data} --num-configs {asked.configs} --num-epochs {asked.epochs} "
-        f"--scheduler {scheduler} --seed {seed} --json --out {folder}/{scheduler}-{seed}"
+def swept(scheduler: str, seed: int, data: jaxbn.Dataset, asked: argparse.Namespace) -> dict[str, Any]:
+    """One sweep, in figures."""
+    results = jaxbn.sweep(
+        None, data, num_configs=asked.configs, num_epochs=asked.epochs, scheduler=scheduler, seed=seed, keep=1
     )
-    done = subprocess.run([sys.executable, *command.split()], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {
+    row = {
         "seed": seed,
-        "valid_accuracy": found["best"]["validation"]["accuracy"],
-        "test_accuracy": found["test"]["accuracy"],
-        "num_epochs": found["num_epochs"],
-        "num_programs": found["num_programs"],
-        "seconds": found["seconds"],
+        "valid_accuracy": results.best.validation["accuracy"],
+        "test_accuracy": results.test["accuracy"],
+        "num_epochs": results.summary.num_epochs,
+        "num_programs": results.summary.num_programs,
+        "seconds": results.seconds.to_json(),
+        "versions": results.request.versions,
+        "device": results.request.device,
     }
+    print(
+        f"{scheduler}, seed {seed}: validation {row['valid_accuracy']:.4f}, test {row['test_accuracy']:.4f}, "
+        f"train {results.seconds.train:.1f} s, compile {results.seconds.compile:.1f} s, "
+        f"total {results.seconds.total:.1f} s",
+        flush=True,
+    )
+    return row
 
 
 def main() -> None:
@@ -44,41 +53,37 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    rows: dict[str, list[dict]] = {name: [] for name in SCHEDULERS}
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in asked.seeds:
-            for name in SCHEDULERS:
-                rows[name].append(row := swept(name, seed, asked, folder))
-                seconds = row["seconds"]
-                print(
-                    f"seed {seed} {name}: validation {row['valid_accuracy']:.4f}, test {row['test_accuracy']:.4f}, "
-                    f"train {seconds['train']:.1f} s, compile {seconds['compile']:.1f} s, "
-                    f"total {seconds['total']:.1f} s",
-                    flush=True,
-                )
+    data = jaxbn.load_data(asked.data)
+    cold = {name: swept(name, COLD_SEED, data, asked) for name in SCHEDULERS}
+    warm: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEDULERS}
+    for seed in asked.seeds:
+        for name in SCHEDULERS:
+            warm[name].append(swept(name, seed, data, asked))
+        if asked.json:
+            record = {"data": asked.data, "num_configs": asked.configs, "num_epochs": asked.epochs}
+            asked.json.write_text(json.dumps(record | {"cold": cold, "warm": warm}, indent=1) + "\n")
+    table(cold, warm)
 
-    whole = rows["none"]
-    print("| scheduler | validation | behind | test | epochs | train s | of full | compile s | total s | of full |")
+
+def table(cold: dict[str, dict[str, Any]], warm: dict[str, list[dict[str, Any]]]) -> None:
+    """Print means over the seeds, and ratios to the scheduler "none" seed by seed."""
+    print(
+        "| scheduler | validation | behind | test | epochs | train s | of full | cold: compile s | total s | of full |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name, found in rows.items():
+    for name, rows in warm.items():
         accuracy, test, epochs = (
-            float(np.mean([row[key] for row in found])) for key in ("valid_accuracy", "test_accuracy", "num_epochs")
+            float(np.mean([row[key] for row in rows])) for key in ("valid_accuracy", "test_accuracy", "num_epochs")
         )
-        behind = float(np.mean([w["valid_accuracy"] - f["valid_accuracy"] for w, f in zip(whole, found, strict=True)]))
-        train, compiling, total = (
-            float(np.mean([row["seconds"][key] for row in found])) for key in ("train", "compile", "total")
-        )
-        train_share, total_share = (
-            float(np.median([f["seconds"][key] / w["seconds"][key] for w, f in zip(whole, found, strict=True)]))
-            for key in ("train", "total")
-        )
+        pairs = list(zip(warm["none"], rows, strict=True))
+        behind = float(np.mean([whole["valid_accuracy"] - row["valid_accuracy"] for whole, row in pairs]))
+        seconds = float(np.mean([row["seconds"]["train"] for row in rows]))
+        share = float(np.median([row["seconds"]["train"] / whole["seconds"]["train"] for whole, row in pairs]))
+        total = cold[name]["seconds"]["total"]
         print(
-            f"| {name} | {accuracy:.4f} | {behind:+.4f} | {test:.4f} | {epochs:.0f} | {train:.1f} | {train_share:.2f} "
-            f"| {compiling:.1f} | {total:.1f} | {total_share:.2f} |"
+            f"| {name} | {accuracy:.4f} | {behind:+.4f} | {test:.4f} | {epochs:.0f} | {seconds:.1f} | {share:.2f} | "
+            f"{cold[name]['seconds']['compile']:.1f} | {total:.1f} | {total / cold['none']['seconds']['total']:.2f} |"
         )
-    if asked.json:
-        record = {"data": asked.data, "num_configs": asked.configs, "num_epochs": asked.epochs, "sweeps": rows}
-        asked.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

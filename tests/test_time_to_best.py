@@ -79,6 +79,8 @@ def test_the_table_says_what_is_a_bound():
     assert lines[0] == "| search | seed 0 | seed 1 | median s | x jaxbn_hyperband | best | epochs | ran s |"
     assert lines[2] == "| jaxbn_hyperband | 20.0 |  | 20.0 | 1.00 | 0.9000 | 5 | 9.0 |"
     assert lines[3] == "| other | > 180 | 50.0 | > 180 | > 9.00 | 0.7500 | 5 | 9.0 |"
+    blank = table(summarise(runs, None, limit=180.0), limit=None).splitlines()
+    assert blank[3] == "| other |  |  |  |  | 0.7500 | 5 | 9.0 |"
 
 
 def test_the_command_imports_no_rival():
