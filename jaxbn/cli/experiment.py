@@ -43,17 +43,19 @@ class Experiment:
     min_epochs: Count = 1
     """Of halving and hyperband: epochs of the first rung."""
     interval: Annotated[Count | None, arg(help_behavior_hint="(default: a tenth of all)")] = None
-    """Of pbt: epochs between two decisions."""
+    """Of pbt alone: epochs between two decisions."""
     patience: Annotated[Count | None, arg(help_behavior_hint="")] = None
-    """End a configuration when its score has not risen for so many epochs."""
+    """End a configuration whose score has not got better for N epochs. This is looked at every N epochs (with a
+    scheduler, at its rungs), so that one may train on for up to twice as long."""
     replicates: Count = 1
     """Seeds of each configuration; ranking is by the mean."""
     folds: Count = 1
-    """Parts of a cross-validation; ranking is by the mean. 1: one split."""
+    """Parts of a cross-validation, in which --valid-fraction is not used; ranking is by the mean. 1: one split."""
     time_budget: Annotated[Seconds | None, arg(help_behavior_hint="")] = None
     """Seconds (or 5m, 2h) from the start of the command: what does not fit is not tried."""
     target_score: Annotated[Fraction | None, arg(help_behavior_hint="")] = None
-    """End as soon as a configuration has this validation score."""
+    """End as soon as a configuration has this validation score, or a better one: less is better for log_loss, mse,
+    mae and loss."""
     metric: Annotated[str | None, arg(metavar="M", help_behavior_hint="(default: accuracy, or r2)")] = None
     """What ranks: accuracy, balanced_accuracy, roc_auc, f1, log_loss or loss; r2, mse, mae or loss."""
     task: Annotated[str | None, arg(metavar="classification|regression", help_behavior_hint="(default: found out)")] = (
@@ -67,7 +69,7 @@ class Experiment:
     overwrite: Flag = False
     """Replace a run that is there."""
     valid_fraction: Fraction = 0.2
-    """Share of the rows to rank by."""
+    """Share of the rows to rank by; not used with --folds."""
     test_fraction: Fraction = 0.2
     """Share of the rows to judge the winner by."""
     test_data: File = None
@@ -143,6 +145,7 @@ def configs_of(path: Path | None) -> tuple[dict[str, Any], ...]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from error
     configs = tables.get("config")
-    if set(tables) != {"config"} or not isinstance(configs, list):
+    is_tables = isinstance(configs, list) and all(isinstance(config, dict) for config in configs)
+    if set(tables) != {"config"} or not is_tables:
         raise UserError(f"{path} has no tables [[config]], or others beside them: write one for each configuration")
-    return tuple(configs)
+    return tuple(tables["config"])

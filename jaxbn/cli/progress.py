@@ -16,7 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from jaxbn.engine.run import Event, TileEpoch
     from jaxbn.nn.metrics import Metric
-    from jaxbn.study.search import Ranked
+    from jaxbn.study.loop import Ranked
 
 PLAIN_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -65,7 +65,7 @@ class Progress:
     def record(self, event: "Event | Ranked") -> None:
         """Take in an event of the engine, or a ranking."""
         from jaxbn.engine.run import Compiled
-        from jaxbn.study.search import Ranked
+        from jaxbn.study.loop import Ranked
 
         if isinstance(event, Compiled):
             self.programs += 1

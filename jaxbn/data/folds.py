@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxbn.data.dataset import Dataset
+from jaxbn.data.reading import listed
 from jaxbn.data.split import Split, split_rows
 from jaxbn.errors import UserError
 
@@ -22,7 +23,7 @@ def fold_rows(
         test_fraction: of the rows.
 
     Returns:
-        K splits, and notes on classes that could not be spread.
+        K splits, and notes on classes that could not be spread; of K folds, on those that one cannot learn.
 
     Raises:
         UserError: there are more folds than a class has rows outside the test split, or than there are groups.
@@ -41,13 +42,11 @@ def fold_rows(
     rest = np.union1d(whole.train, whole.valid)
     target = dataset.target[rest] if dataset.classes else None
     groups = None if dataset.groups is None else dataset.groups[rest]
-    if groups is not None:
-        units, count = "groups", len(np.unique(groups))
-    elif target is not None:
+    limits = [(len(rest), "rows") if groups is None else (len(np.unique(groups)), "groups")]
+    if target is not None:
         counts = np.bincount(target, minlength=len(dataset.classes))
-        units, count = "rows in its smallest class", int(counts[counts > 0].min())
-    else:
-        units, count = "rows", len(rest)
+        limits.append((int(counts[counts > 0].min()), "rows in its smallest class"))
+    count, units = min(limits)
     if num_folds > count:
         raise UserError(
             f"{num_folds} folds were asked for and the data have {count} {units} outside the test split: "
@@ -61,4 +60,15 @@ def fold_rows(
         parts = GroupKFold(num_folds, shuffle=True, random_state=random).split(rest, groups=groups)
     else:
         parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=random).split(rest, target, groups)
-    return tuple(Split(np.sort(rest[train]), np.sort(rest[valid]), whole.test) for train, valid in parts), notes
+    splits = tuple(Split(np.sort(rest[train]), np.sort(rest[valid]), whole.test) for train, valid in parts)
+    return splits, _never_learned(dataset, splits)
+
+
+def _never_learned(dataset: Dataset, splits: tuple[Split, ...]) -> tuple[str, ...]:
+    """A note on classes that the training rows of some fold lack; none where all folds have all."""
+    learned = [np.isin(np.arange(len(dataset.classes)), dataset.target[split.train]) for split in splits]
+    absent = np.flatnonzero(~np.all(learned, 0))
+    if not len(absent):
+        return ()
+    names = listed(str(dataset.classes[code]) for code in absent)
+    return (f"without a row in the training part of some fold, so never predicted there: class {names}",)

@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxbn.data import Prepared
@@ -52,7 +51,7 @@ def host_data(prepared: Prepared, problem: Problem) -> Data:
 
 def padded(rows: HostRows, size: int) -> Rows:
     """Rows with zeros below them, up to `size`."""
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
 
     def fill(array: np.ndarray) -> np.ndarray:
         kind = np.int32 if np.issubdtype(array.dtype, np.integer) else real
@@ -65,6 +64,6 @@ def padded(rows: HostRows, size: int) -> Rows:
 
 def place(data: Data, device: Device) -> Data:
     """The splits on a device."""
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
     train, valid, scale = jax.device_put((data.train, data.valid, data.target_scale.astype(real)), device)
     return Data(train, valid, scale)

@@ -196,7 +196,7 @@ def function(program: Program) -> Callable[..., Any]:
 def arguments(program: Program) -> tuple[Any, ...]:
     """Shapes and types of what a program takes."""
     problem, spec, size = program.problem, program.spec, program.tile_size
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
     key = jax.eval_shape(lambda: jax.random.key(0))
     whole = ("optimizer", "decay_kind", "num_epochs", "batch_size")
     hyperparams = Hyperparams(
@@ -234,7 +234,7 @@ def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
 
 def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
-    return _executable(program, device, jnp.zeros((), float).dtype == jnp.float64)
+    return _executable(program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64)
 
 
 @functools.lru_cache(maxsize=4096)

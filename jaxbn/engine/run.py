@@ -23,7 +23,7 @@ from jaxbn.engine import cost, keys
 from jaxbn.engine.data import Data, place
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
-from jaxbn.engine.tiles import Tile, gathered
+from jaxbn.engine.tiles import Tile, stacked
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
 
@@ -134,7 +134,7 @@ class Trainer:
     ) -> None:
         self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
         self.devices = workers()
-        self.x64 = jnp.zeros((), float).dtype == jnp.float64
+        self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
         self.order = _orders(seed, plan)
         self.fresh: dict[Program, PyTree] = {}
@@ -201,7 +201,9 @@ class Trainer:
         for device in dict.fromkeys(self.devices):
             for one in needed:
                 # What could not be used any more before time is up is not begun.
-                if self.stopped or time.perf_counter() + self.plan.rates.compile > self.deadline:
+                if time.perf_counter() + self.plan.rates.compile > self.deadline:
+                    self.stop()
+                if self.stopped:
                     return False
                 executable(one, device)
         self.on_event(Compiled(program, began, time.perf_counter() - began))
@@ -255,8 +257,8 @@ class Trainer:
 
     def _begin(self, tile: Tile, hyperparams: Hyperparams, device: Device) -> TrainState:
         """The members' states before their next epoch."""
-        if tile.slots:
-            return jax.device_put(gathered(tile, self.plan.num_rows[tile.fold]), device)
+        if tile.states:
+            return jax.device_put(stacked(tile, self.plan.num_rows[tile.fold]), device)
         key = keys.purpose(self.seed, keys.INIT, replicate=tile.replicate, fold=tile.fold)
         variables = executable(of_init(tile.program), device)(jax.device_put(key, device), hyperparams)
         if device.platform != "cpu":
@@ -293,6 +295,6 @@ def _orders(seed: int, plan: Plan) -> Callable[[int, int, int, Device], Array]:
 
 
 def _on_device(hyperparams: Hyperparams, device: Device) -> Hyperparams:
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
     as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, hyperparams)
     return jax.device_put(as_real, device)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,13 +9,6 @@ import numpy as np
 from jaxbn.engine.programs import Program
 from jaxbn.nn.types import Hyperparams, Spec, TrainState
 from jaxbn.search import Config, Padding, split
-
-
-class Slot(NamedTuple):
-    """Where the state of a member lies: arrays on the host, [T, ...], and its place in them."""
-
-    state: TrainState
-    place: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +20,7 @@ class Member:
         config: its hyperparameters.
         replicate: its seed, from 0.
         fold: its split, from 0.
-        slot: its state; None before the first epoch.
+        state: NumPy arrays without a member axis; None before the first epoch.
         first_loss: training loss of its first epoch, NaN before.
     """
 
@@ -36,7 +28,7 @@ class Member:
     config: Config
     replicate: int = 0
     fold: int = 0
-    slot: Slot | None = None
+    state: TrainState | None = None
     first_loss: float = float("nan")
 
 
@@ -52,7 +44,7 @@ class Tile:
         fold: of all members.
         start: epochs that they have trained.
         until: epochs that they will have trained.
-        slots: their states; empty before the first epoch.
+        states: of the members in use; empty before the first epoch.
         first_loss: [n], training loss of the first epoch, NaN before.
     """
 
@@ -63,7 +55,7 @@ class Tile:
     fold: int
     start: int
     until: int
-    slots: tuple[Slot, ...]
+    states: tuple[TrainState, ...]
     first_loss: np.ndarray
 
 
@@ -118,15 +110,15 @@ def pack(
                     fold,
                     start,
                     until,
-                    tuple(member.slot for member, _ in part if member.slot is not None),
+                    tuple(member.state for member, _ in part if member.state is not None),
                     np.array([member.first_loss for member, _ in part]),
                 )
             )
     return tiles
 
 
-def gathered(tile: Tile, num_rows: int) -> TrainState:
-    """The states of a tile's members, bit for bit, from wherever they were: NumPy arrays [T, ...].
+def stacked(tile: Tile, num_rows: int) -> TrainState:
+    """The states of a tile's members, bit for bit: NumPy arrays [T, ...].
 
     Args:
         tile: after its first epoch.
@@ -136,10 +128,12 @@ def gathered(tile: Tile, num_rows: int) -> TrainState:
         A state whose `step` counts updates as if the mini-batch had always had the size it has now: learning-rate
         decays count epochs in steps.
     """
-    slots = tile.slots + tile.slots[:1] * (tile.program.tile_size - len(tile.slots))
-    state: TrainState = jax.tree.map(
-        lambda *leaves: np.stack([np.asarray(leaf)[slot.place] for leaf, slot in zip(leaves, slots, strict=True)]),
-        *(slot.state for slot in slots),
-    )
+    states = tile.states + tile.states[:1] * (tile.program.tile_size - len(tile.states))
+    state: TrainState = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
     steps = tile.start * -(-num_rows // tile.hyperparams.batch_size)
     return dataclasses.replace(state, step=np.asarray(steps, np.int32))
+
+
+def taken(state: TrainState, place: int) -> TrainState:
+    """The state of one member of a tile, copied, so that the tile can go."""
+    return jax.tree.map(lambda leaf: np.array(leaf[place]), state)

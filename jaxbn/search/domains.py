@@ -93,12 +93,13 @@ class Float:
         return float(min(max(value, self.low), self.high))
 
     def share(self, value: float) -> float:
-        """The share of the domain below a value, in [0, 1]: the inverse of `at`.
+        """The share of the domain below a value, in [0, 1]: the inverse of `at`. A value beyond lies at the end.
 
         Example:
             >>> Float(1e-4, 1, scale="log").share(0.01)
             0.5
         """
+        value = min(max(value, self.low), self.high)
         match self.scale:
             case "linear":
                 u = (value - self.low) / (self.high - self.low)
@@ -165,6 +166,7 @@ class Int:
             (0.125, 0.875)
         """
         low, high = int(self.low), int(self.high)
+        value = min(max(value, low), high)
         match self.scale:
             case "linear":
                 u = (value + 0.5 - low) / (high + 1 - low)

@@ -17,6 +17,7 @@ class History:
             trained; the mean over replicates and folds. NaN where a configuration failed or has not trained.
         rank: int [n], places in the ranking from 0, the best; ties by validation loss, then number; the failed last.
         epochs: int [n], epochs trained so far.
+        best_epochs: int [n], the epoch, from 1, after which each was at its best; 0 where it never had a score.
         rounds: int [n], the round that proposed each, from 0.
     """
 
@@ -24,13 +25,14 @@ class History:
     objective: np.ndarray
     rank: np.ndarray
     epochs: np.ndarray
+    best_epochs: np.ndarray
     rounds: np.ndarray
 
     @classmethod
     def empty(cls) -> "History":
         """A search that has not begun."""
         whole = np.zeros(0, int)
-        return cls((), np.zeros(0), whole, whole, whole)
+        return cls((), np.zeros(0), whole, whole, whole, whole)
 
     def __len__(self) -> int:
         return len(self.configs)

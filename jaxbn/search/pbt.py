@@ -1,6 +1,7 @@
 """Population-based training (Jaderberg et al. 2017): the worst take over from the best, and change what they do."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from jaxbn.search.domains import Choice
 from jaxbn.search.history import History
 from jaxbn.search.schedule import Cohort, Edit, Rung
 from jaxbn.search.space import Space
-from jaxbn.search.split import split
 
 SHARE = 0.25
 """Of the members of a spec: how many take over, and from how many."""
@@ -38,54 +38,53 @@ def exploit_and_explore(seed: int, cohort: Cohort, history: History, rung: Rung)
 
     A member that takes over copies everything: weights, statistics, the optimizer's state and hyperparameters; then it
     explores. What would make a lie of the copied state (`hidden_units`, `init_scale`, `b2`) stays as the parent's is.
-    A member that failed takes over whatever its rank.
+    A member that failed takes over whatever its rank, and is stopped where nobody of its spec has not failed.
     """
     del rung
-    rng = np.random.default_rng([seed, cohort.epoch, 2017])
-    source, configs = np.arange(len(cohort)), list(cohort.configs)
     assert cohort.space is not None, "population-based training explores a space"
+    number = int(history.rounds[cohort.numbers].max(initial=0))
+    source, configs = np.arange(len(cohort)), list(cohort.configs)
     failed = np.isnan(history.objective[cohort.numbers])
     rank = history.rank[cohort.numbers]
-    groups: dict[object, list[int]] = {}
-    for place, spec in enumerate(cohort.specs):
-        groups.setdefault(spec, []).append(place)
+    groups: dict[Spec, list[int]] = {}
+    for place, config in enumerate(cohort.configs):
+        groups.setdefault(cohort.spec_of(config), []).append(place)
     for places in groups.values():
         ranked = sorted(places, key=lambda place: rank[place])
         count = max(round(SHARE * len(ranked)), len(ranked) > 1)
         parents = [place for place in ranked[:count] if not failed[place]]
         losers = [place for place in ranked[count:] if failed[place] or place in ranked[-count:]]
         for loser in losers if parents else ():
+            # A stream for each member and decision: what becomes of one changes no other.
+            rng = np.random.default_rng([seed, number, cohort.epoch, int(cohort.numbers[loser])])
             parent = parents[rng.integers(len(parents))]
             source[loser] = parent
-            configs[loser] = explore(rng, cohort.configs[parent], cohort.space)
-    return Edit(np.arange(len(cohort)), source, tuple(configs))
+            configs[loser] = explore(rng, cohort.configs[parent], cohort.space, cohort.spec_of)
+    # What failed and has nobody to take over from has nothing to train on with.
+    keep = np.flatnonzero(~failed | (source != np.arange(len(cohort))))
+    return Edit(keep, source[keep], tuple(configs[place] for place in keep))
 
 
-def explore(rng: np.random.Generator, config: Config, space: Space) -> Config:
+def explore(rng: np.random.Generator, config: Config, space: Space, spec_of: Callable[[Config], Spec]) -> Config:
     """A configuration near another, with some hyperparameters drawn anew, that can go on from the other's state.
 
     Args:
         rng: consumed.
         config: of the parent.
         space: what may be changed, and on which scale.
+        spec_of: what shapes the program of a configuration.
 
     Returns:
-        A configuration whose network and optimizer are those of the parent.
+        A configuration whose network, optimizer and program are those of the parent.
     """
     explored = config
     for name, u in space.point(config).items():
         domain = space.domains[name]
-        # The same draws for each hyperparameter, whatever becomes of them: one more in the space changes no other.
         anew, resampled, step = rng.random(), rng.random() < RESAMPLE, rng.choice([-PERTURB, PERTURB])
         if not HYPERPARAMETERS[name].editable or (isinstance(domain, Choice) and not resampled):
             continue
         value = domain.at(anew if resampled else min(max(u + step, 0.0), 1.0))
         changed = dataclasses.replace(explored, **{name: value})
-        if _shape(changed) == _shape(config):
+        if spec_of(changed) == spec_of(config):
             explored = changed
     return explored
-
-
-def _shape(config: Config) -> Spec:
-    """What must not change under a state; the mini-batch may."""
-    return dataclasses.replace(split(config)[0], batch_size=0)

@@ -15,18 +15,20 @@ class Sampler:
         name: what a person calls it.
         propose: called once a round.
         num_rounds: unless somebody asks for another number.
+        whole: what it proposes makes sense as a whole only, in one round.
     """
 
     name: str
     propose: Propose
     num_rounds: int = 1
+    whole: bool = False
 
 
 SAMPLERS: dict[str, Sampler] = {
     sampler.name: sampler
     for sampler in (
         Sampler("random", random),
-        Sampler("grid", grid),
+        Sampler("grid", grid, whole=True),
         Sampler("sobol", sobol),
         Sampler("coarse_to_fine", coarse_to_fine.coarse_to_fine, coarse_to_fine.NUM_ROUNDS),
         Sampler("tpe", model_based.tpe, model_based.NUM_ROUNDS),

@@ -37,7 +37,7 @@ class Cohort:
         numbers: int [m], their places in the history.
         brackets: int [m].
         configs: their hyperparameters as they are now.
-        specs: what shapes the program of each; a state can only be taken over within one spec.
+        spec_of: what shapes the program of a configuration; a state can only be taken over within one spec.
         epoch: epochs that each has trained.
         space: where they come from; None where they were listed.
     """
@@ -45,7 +45,7 @@ class Cohort:
     numbers: np.ndarray
     brackets: np.ndarray
     configs: tuple[Config, ...]
-    specs: tuple[Spec, ...]
+    spec_of: Callable[[Config], Spec]
     epoch: int
     space: Space | None
 
@@ -60,11 +60,13 @@ class Edit(NamedTuple):
         keep: int [k], who trains on.
         source: int [k], whose state each of them goes on from.
         configs: with which hyperparameters.
+        ended: int, who of the others was not stopped but has trained to its end.
     """
 
     keep: np.ndarray
     source: np.ndarray
     configs: tuple[Config, ...]
+    ended: np.ndarray = np.zeros(0, int)
 
 
 Decide = Callable[[int, Cohort, History, Rung], Edit]

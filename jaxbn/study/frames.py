@@ -47,7 +47,7 @@ def lineage_frame(records: Records) -> "pl.DataFrame":
     """A row for each trial and epoch from which it went on with a state and hyperparameters; none where those stay."""
     import polars as pl
 
-    lines = records.lineage
+    lines = sorted(records.lineage, key=lambda line: (line.epoch, line.trial))
     return pl.DataFrame(
         {
             "trial": pl.Series([line.trial for line in lines], dtype=pl.Int64),
@@ -114,7 +114,7 @@ def learning_rates(configs: list[Config], num_rows: int, num_epochs: int) -> np.
         last = (jnp.arange(num_epochs) + 1) * steps_per_epoch - 1
         return jax.vmap(lambda step: learning_rate(hyperparams, step, steps_per_epoch=steps_per_epoch))(last)
 
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
     as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, stacked)
     return np.array(jax.jit(jax.vmap(curve))(as_real, steps))
 

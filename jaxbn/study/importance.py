@@ -9,6 +9,7 @@ from jaxbn.errors import UserError, unknown
 from jaxbn.search import Space
 from jaxbn.search.coordinates import coordinate, coordinates, distribution, is_few, share, values_of
 from jaxbn.search.optuna_extra import quiet, require
+from jaxbn.study.efficiency import num_given
 from jaxbn.study.per_config import PerConfig, per_config, space_of
 
 if TYPE_CHECKING:
@@ -140,15 +141,15 @@ def share_near_best(results: "Results", percent: float) -> float:
     """The share of the space whose validation score is within so many per cent of the best one found.
 
     Estimated from configurations that were drawn alike over the space: all of a random or Sobol sweep, of any other the
-    first round. One that diverged is not near; one that was stopped early is judged by its last epoch, so a scheduler
-    makes the share smaller than it is.
+    first round, without those that were enqueued. One that diverged is not near; one that was stopped early is judged
+    by its last epoch, so a scheduler makes the share smaller than it is.
 
     Args:
         results: of a sweep.
         percent: of the best score's size: 5 means a score of 0.95 or more where the best accuracy is 1.
 
     Raises:
-        UserError: a negative percentage, or no trial has a score.
+        UserError: a negative percentage, no trial has a score, or all were enqueued.
     """
     if percent < 0:
         raise UserError(f"percent = {percent} is negative: give how far from the best is still near, such as 5")
@@ -156,6 +157,7 @@ def share_near_best(results: "Results", percent: float) -> float:
     drawn = table.rounds == 0
     if results.request.sampler in ("random", "sobol"):
         drawn[:] = True
+    drawn[: num_given(results)] = False
     sign = 1.0 if table.greater_is_better else -1.0
     best = (sign * table.score).max()
     return float((sign * table.score[drawn] >= best - percent / 100 * abs(best)).mean())

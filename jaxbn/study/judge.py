@@ -35,7 +35,7 @@ def judge(setup: Setup, records: Records, model: FittedModel, number: int) -> tu
     if records.repeats == 1:
         error = standard_error(model.outputs(prepared.valid.x), prepared.valid, setup.metric, scale)
     else:
-        error = float(records.standard_error(np.array([number]))[0])
+        error = float(records.standard_error(np.array([number]), setup.settings.folds)[0])
     tied = (np.abs(final[:, setup.rank_by] - final[number, setup.rank_by]) <= error) & ~records.failed(everyone)
     return best, test, error, int(tied.sum())
 

@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxbn.engine.run import Trainer
-from jaxbn.engine.tiles import Member, Slot, fitting
+from jaxbn.engine.tiles import Member, fitting, taken
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.optimizers import learning_rate
-from jaxbn.nn.types import Variables
+from jaxbn.nn.types import TrainState, Variables
 from jaxbn.search import HYPERPARAMETERS, Config, split
-from jaxbn.study.weights import member
+from jaxbn.study.weights import used
 
 BECAUSE = {
     "b2": "the averages of squared gradients so far were debiased with its old value",
@@ -70,22 +69,20 @@ class Point:
         config: that it was trained with in this epoch.
         observed: what was seen of the epoch.
         diverged: whether the epoch broke it.
-        slot: its state: weights, statistics, the optimizer's state.
+        state: weights, statistics, the optimizer's state.
         first_loss: training loss of its first epoch.
     """
 
     config: Config
     observed: Observed
     diverged: bool
-    slot: Slot
+    state: TrainState
     first_loss: float
 
     @property
     def weights(self) -> Variables:
         """Its weights and statistics, without padding."""
-        hyperparams = split(self.config)[1]
-        stacked = dataclasses.replace(hyperparams, hidden_units=hyperparams.hidden_units[None])
-        return member(self.slot.state.variables, stacked, self.slot.place)
+        return used(self.state.variables, self.config.widths)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,8 +178,8 @@ def follow(
         if point is not None and point.diverged:
             return
         config = config_at(schedule, epoch)
-        slot, first_loss = (None, math.nan) if point is None else (point.slot, point.first_loss)
-        member = Member(0, config, replicate, fold, slot, first_loss)
+        state, first_loss = (None, math.nan) if point is None else (point.state, point.first_loss)
+        member = Member(0, config, replicate, fold, state, first_loss)
         results = list(trainer.train(trainer.plan.pack([member], rung=0, start=epoch, until=epoch + 1)))
         if not results:
             return
@@ -192,7 +189,7 @@ def follow(
             config,
             Observed(epoch + 1, rate, _finite(loss), tuple(map(_finite, scores))),
             bool(results[0].diverged[0]),
-            Slot(results[0].state, 0),
+            taken(results[0].state, 0),
             loss if point is None else first_loss,
         )
         yield point
@@ -212,7 +209,7 @@ def _rate(config: Config, epoch: int, *, num_epochs: int, num_rows: int) -> floa
     """The learning rate of the last update of an epoch, from 0."""
     _, hyperparams = split(fitting(config, num_rows), num_epochs=num_epochs)
     steps = -(-num_rows // int(hyperparams.batch_size))
-    real = jnp.zeros((), float).dtype
+    real = jax.dtypes.canonicalize_dtype(float)
     # Without the widths, networks of all depths share the program.
     scalars = dataclasses.replace(hyperparams, hidden_units=None)
     as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, scalars)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxbn.engine.run import TileResult
-from jaxbn.engine.tiles import Member, Slot
+from jaxbn.engine.tiles import Member, taken
 from jaxbn.nn.metrics import Metric
-from jaxbn.nn.types import Variables
+from jaxbn.nn.types import TrainState, Variables
 from jaxbn.search import Cohort, Config, Edit, History
-from jaxbn.study.weights import member
+from jaxbn.study.weights import used
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Records:
         rank_by: the place in `metrics` of the one that ranks.
         repeats: k.
         keep: how many of the highest-ranked configurations keep the weights of their first trial.
-        configs: hyperparameters as they are now, n of them.
+        configs: hyperparameters that each last trained with, n of them.
         rounds: int [n], the round that proposed each.
         brackets: int [n].
         train_loss: [n k, E], NaN where not trained.
@@ -52,8 +52,9 @@ class Records:
         pruned: bool [n k], stopped by the scheduler.
         patient: bool [n k], ended because it got no better.
         seconds: [n k], share of each trial in the time of its tiles.
-        slots: by trial, states that training may go on from.
-        weights: by configuration, of the first trials of the highest-ranked so far.
+        states: by trial, of those that may train on.
+        weights: by configuration, of the first trials of the highest-ranked of those that do not.
+        changes: by configuration, what holds once it trains on: hyperparameters, and whose state it goes on from.
         lineage: how hyperparameters changed; empty unless they do.
     """
 
@@ -72,8 +73,9 @@ class Records:
     pruned: np.ndarray
     patient: np.ndarray
     seconds: np.ndarray
-    slots: dict[int, Slot] = dataclasses.field(default_factory=dict)
+    states: dict[int, TrainState] = dataclasses.field(default_factory=dict)
     weights: dict[int, Variables] = dataclasses.field(default_factory=dict)
+    changes: dict[int, tuple[Config, int]] = dataclasses.field(default_factory=dict)
     lineage: list[Ancestry] = dataclasses.field(default_factory=list)
 
     @classmethod
@@ -122,18 +124,22 @@ class Records:
 
     def members(self, numbers: np.ndarray, folds: int, *, first_trial: int = 0) -> list[Member]:
         """The trials of configurations as the engine takes them, numbered from `first_trial`."""
-        return [
-            Member(
-                trial=int(trial) + first_trial,
-                config=self.configs[number],
-                replicate=place // folds,
-                fold=place % folds,
-                slot=self.slots.get(int(trial)),
-                first_loss=float(self.first_loss[trial]),
-            )
-            for number in numbers
-            for place, trial in enumerate(self.trials(np.array([number]))[0])
-        ]
+        found = []
+        for number in numbers.tolist():
+            config, source = self.changes.get(number, (self.configs[number], number))
+            for place in range(self.repeats):
+                trial = number * self.repeats + place
+                found.append(
+                    Member(
+                        trial=trial + first_trial,
+                        config=config,
+                        replicate=place // folds,
+                        fold=place % folds,
+                        state=self.states.get(trial),
+                        first_loss=float(self.first_loss[source * self.repeats + place]),
+                    )
+                )
+        return found
 
     def record(self, result: TileResult, *, first_trial: int = 0, goes_on: bool = False) -> None:
         """Take in what a tile has learned.
@@ -141,55 +147,87 @@ class Records:
         Args:
             result: of trials that are numbered from `first_trial`.
             first_trial: number of the first trial of these records.
-            goes_on: whether some of its members may train on, so that their states are needed.
+            goes_on: whether its members may train on, so that their states are needed.
         """
         trials, tile = np.asarray(result.tile.trials) - first_trial, result.tile
+        for trial in trials.tolist():
+            self._change(trial, tile.start)
         trained = slice(tile.start, tile.start + len(result.train_loss))
         self.train_loss[trials, trained] = result.train_loss.T
-        if tile.start == 0:
-            self.first_loss[trials] = result.train_loss[0]
+        self.first_loss[trials] = tile.first_loss if tile.start else result.train_loss[0]
         self.scores[trials, trained] = result.scores.swapaxes(0, 1)
         self.epochs[trials] = result.epochs
         self.diverged[trials] = result.diverged
         self.seconds[trials] += result.seconds / len(trials)
         for place, trial in enumerate(trials.tolist()):
+            state = taken(result.state, place)
             if goes_on:
-                self.slots[trial] = Slot(result.state, place)
-            if trial % self.repeats == 0:
-                self.weights[trial // self.repeats] = member(result.state.variables, tile.hyperparams, place)
-        # Later, the old scores of trials that are still to train on in this segment would be in the ranking.
-        if tile.start == 0 and self.repeats == 1:
+                self.states[trial] = state
+                self.weights.pop(trial // self.repeats, None)
+            else:
+                self._end(trial, state)
+        if self.repeats == 1:
             self.forget()
 
+    def _change(self, trial: int, epoch: int) -> None:
+        """What was decided for a trial holds from now on: it has trained with it."""
+        number, place = divmod(trial, self.repeats)
+        if number not in self.changes:
+            return
+        config, source = self.changes[number]
+        self.configs[number] = config
+        self.lineage.append(Ancestry(trial, epoch, source * self.repeats + place, config))
+
+    def _end(self, trial: int, state: TrainState) -> None:
+        """A trial does not train on, as far as is known; the weights of first trials are candidates to be kept."""
+        self.states.pop(trial, None)
+        number, place = divmod(trial, self.repeats)
+        if place == 0:
+            self.weights[number] = used(state.variables, self.configs[number].widths)
+
     def forget(self) -> None:
-        """Drop the weights of configurations that do not rank among the highest."""
+        """Drop the weights of configurations that do not rank among the highest of those that have ended."""
         highest = self.highest(np.array(sorted(self.weights), int), self.keep)
         self.weights = {number: self.weights[number] for number in highest}
 
-    def apply(self, cohort: Cohort, edit: Edit) -> None:
-        """Carry out a decision: who is stopped, and who goes on from whose state with which hyperparameters."""
-        stopped = np.delete(np.arange(len(cohort)), edit.keep)
-        self.pruned[self.trials(cohort.numbers[stopped])] |= ~self.patient[self.trials(cohort.numbers[stopped])]
-        kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
-        self.slots = {trial: self.slots[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
-        # Where a state was taken over, what was true of the source is true of the trial.
-        for known in (self.diverged, self.epochs, self.first_loss):
-            known[kept] = known[sources]
-        for place, config in zip(edit.keep.tolist(), edit.configs, strict=True):
-            self.configs[cohort.numbers[place]] = config
+    def apply(self, cohort: Cohort, edit: Edit, *, trace: bool) -> None:
+        """Carry out a decision: who ends, and who goes on from whose state with which hyperparameters.
 
-    def trace(self, cohort: Cohort, edit: Edit | None = None) -> None:
-        """Write down how hyperparameters are, or change, at an epoch."""
-        places = np.arange(len(cohort)) if edit is None else edit.keep
-        sources = places if edit is None else edit.source
-        configs = cohort.configs if edit is None else edit.configs
-        for place, source, config in zip(places.tolist(), sources.tolist(), configs, strict=True):
-            pairs = zip(
-                self.trials(cohort.numbers[[place]])[0].tolist(),
-                self.trials(cohort.numbers[[source]])[0].tolist(),
-                strict=True,
-            )
-            self.lineage += [Ancestry(trial, cohort.epoch, origin, config) for trial, origin in pairs]
+        Args:
+            cohort: that was decided on.
+            edit: the decision.
+            trace: whether hyperparameters may change, so that there is a lineage.
+        """
+        stopped = np.setdiff1d(np.arange(len(cohort)), np.concatenate([edit.keep, edit.ended]))
+        self.pruned[self.trials(cohort.numbers[stopped])] = True
+        self.patient[self.trials(cohort.numbers[edit.ended])] = True
+        old = dict(self.states)
+        # Who takes over another's state leaves its own weights behind, which may still be the best that there are.
+        leaving = np.concatenate([stopped, edit.ended, edit.keep[edit.keep != edit.source]])
+        for trial in self.trials(cohort.numbers[leaving]).ravel().tolist():
+            self._end(trial, old[trial])
+        kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
+        self.states = {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
+        self.forget()
+        if trace:
+            self.plan_changes(cohort, edit)
+
+    def plan_changes(self, cohort: Cohort, edit: Edit) -> None:
+        """Note what holds once the configurations train on."""
+        sources = cohort.numbers[edit.source].tolist()
+        numbers = cohort.numbers[edit.keep].tolist()
+        self.changes = {
+            number: (config, source) for number, source, config in zip(numbers, sources, edit.configs, strict=True)
+        }
+
+    def finish(self) -> None:
+        """Nobody trains on: a round is over, or was stopped."""
+        for trial, state in list(self.states.items()):
+            number = trial // self.repeats
+            if self.changes.get(number, (None, number))[1] == number:
+                self._end(trial, state)
+        self.states, self.changes = {}, {}
+        self.forget()
 
     def history(self) -> History:
         """What samplers and schedulers may look at."""
@@ -202,7 +240,8 @@ class Records:
             tuple(self.configs),
             np.where(self.failed(numbers), np.nan, score),
             rank,
-            self.epochs[self.trials(numbers)].min(1, initial=np.iinfo(int).max) if len(numbers) else numbers,
+            self.epochs[self.trials(numbers)].min(1, initial=self.train_loss.shape[1]),
+            self.best_mean_epoch(numbers),
             self.rounds,
         )
 
@@ -211,11 +250,16 @@ class Records:
         trials = self.trials(numbers)
         return self.scores[trials, np.maximum(self.epochs[trials], 1) - 1].mean(1)
 
-    def standard_error(self, numbers: np.ndarray) -> np.ndarray:
-        """Of the mean score over the k > 1 trials of each configuration, [len(numbers)]."""
+    def standard_error(self, numbers: np.ndarray, folds: int) -> np.ndarray:
+        """Of the mean score over the k > 1 trials of each configuration, [len(numbers)].
+
+        Over folds where there are several, each the mean of its replicates, which share its rows.
+        """
         trials = self.trials(numbers)
         score = self.scores[trials, np.maximum(self.epochs[trials], 1) - 1, self.rank_by]
-        return score.std(1, ddof=1) / np.sqrt(self.repeats)
+        if folds > 1:
+            score = score.reshape(len(numbers), -1, folds).mean(1)
+        return score.std(1, ddof=1) / np.sqrt(score.shape[1])
 
     def failed(self, numbers: np.ndarray) -> np.ndarray:
         """Whether some trial of a configuration diverged or has no score."""
@@ -249,13 +293,12 @@ class Records:
         best = score.argmax(1) if greater else score.argmin(1)
         return np.where(np.isfinite(score).any(1), best + 1, 0)
 
-    def impatient(self, numbers: np.ndarray, patience: int) -> np.ndarray:
-        """Whether the mean score of a configuration has not risen for so many epochs, bool [len(numbers)]."""
-        trials = self.trials(numbers)
-        score = self.scores[trials, :, self.rank_by].mean(1)
+    def best_mean_epoch(self, numbers: np.ndarray) -> np.ndarray:
+        """The epoch, from 1, at which the mean score of each configuration was best; 0 where it never had one."""
+        score = self.scores[self.trials(numbers), :, self.rank_by].mean(1)
         score = score if self.metrics[self.rank_by].greater_is_better else -score
-        best = np.where(np.isfinite(score), score, -np.inf).argmax(1) + 1
-        return self.epochs[trials].min(1) - best >= patience
+        known = np.isfinite(score)
+        return np.where(known.any(1), np.where(known, score, -np.inf).argmax(1) + 1, 0)
 
     def status(self) -> np.ndarray:
         """What became of each trial: "ok", "pruned", "stopped" or "diverged", [n k]."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from jaxbn.errors import UserError
 from jaxbn.search import HYPERPARAMETERS
 from jaxbn.study import run_dir
+from jaxbn.study.compare import Difference, blocks
 from jaxbn.study.fitted import Ensemble, FittedModel
 from jaxbn.study.summary import Best, Request, Seconds, Summary
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from jaxbn.study.compare import Difference
     from jaxbn.study.efficiency import Efficiency
     from jaxbn.study.plot import Plots
 
@@ -64,7 +64,7 @@ class Results:
         """Training rows."""
         return self.summary.num_train
 
-    def compare(self, top: int = 5) -> "list[Difference]":
+    def compare(self, top: int = 5) -> list[Difference]:
         """Which of the `top` configurations the winner really beats; see `jaxbn.study.compare`.
 
         Raises:
@@ -114,8 +114,8 @@ class Results:
         """The highest-ranked configurations, best first: ties by validation loss, then number.
 
         Those that a scheduler stopped come after those that trained to their end, those that diverged last. Where each
-        has several trials, there is a row for each configuration: its scores are means, and `valid_<metric>_se` is the
-        standard error of the one that ranks.
+        has several trials, there is a row for each configuration: its scores are means, null where a trial has none,
+        and `valid_<metric>_se` is the standard error of the one that ranks, over replicates; with folds, over folds.
         """
         import polars as pl
 
@@ -136,15 +136,20 @@ class Results:
 
         means = [name for name in self.trials.columns if name == "train_loss" or name.startswith("valid_")]
         status = pl.col("status")
-        return self.trials.group_by("config", maintain_order=True).agg(
+        counted = blocks(self.trials, score, self.request.folds).group_by("config")
+        # The standard deviation of polars skips nulls, which would make up an error of scores that are not there.
+        error = pl.when(pl.col(score).null_count() == 0).then(pl.col(score).std() / pl.len().sqrt())
+        table = self.trials.group_by("config", maintain_order=True).agg(
             pl.col("trial").first(),
             *(pl.col(name).first() for name in self.trials.columns if name in HYPERPARAMETERS),
             pl.when((status == "diverged").any()).then(pl.lit("diverged")).otherwise(status.first()).alias("status"),
             pl.col("epochs").min(),
-            *(pl.col(name).mean() for name in means),
-            (pl.col(score).std() / pl.len().sqrt()).alias(f"{score}_se"),
+            # A mean of those that did not fail would let a configuration win by failing.
+            *(pl.when(pl.col(name).null_count() == 0).then(pl.col(name).mean()).alias(name) for name in means),
             pl.col("train_seconds").sum(),
         )
+        errors = counted.agg(error.alias(f"{score}_se"))
+        return table.join(errors, on="config", how="left", maintain_order="left")
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the run directory, whole or not at all; see `jaxbn.study.run_dir`.

@@ -69,7 +69,9 @@ def retrain(
     refit: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> tuple[FittedModel, dict[str, dict[str, float]]]:
-    """Train the configuration of a trial again, by itself; where its hyperparameters changed, through all of them.
+    """Train the configuration of a trial again, by itself, for as many epochs as it trained.
+
+    Where its hyperparameters changed while it trained, they change again.
 
     Args:
         results: of the sweep that it is from.
@@ -99,7 +101,7 @@ def retrain(
         probes=configs,
         tile_size=1,
     )
-    *_, last = case.points(plan, request.num_epochs, on_event)
+    *_, last = case.points(plan, results.trials["epochs"][trial] or request.num_epochs, on_event)
     if last.diverged:
         raise UserError(
             f"trial {trial} diverged in epoch {last.observed.epoch} when trained again: choose another trial"

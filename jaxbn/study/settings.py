@@ -24,21 +24,22 @@ class Settings:
         factor: of halving and Hyperband: one configuration in so many survives a rung.
         min_epochs: of halving and Hyperband: epochs of the first rung.
         interval: of population-based training: epochs between two decisions; None is a tenth of all.
-        patience: a trial ends when its score has not risen for so many epochs; None: never for that.
+        patience: a trial ends when its score has not got better for so many epochs, looked at every so many, or at the
+            rungs of the scheduler; None: never for that.
         replicates: seeds of each configuration.
-        folds: parts of a cross-validation; 1 is one split by `valid_fraction`.
+        folds: parts of a cross-validation, which does not use `valid_fraction`; 1 is one split by it.
         metric: what ranks; None is accuracy, or r2.
         seed: of the split, the sampler, weights, data order and dropout.
         valid_fraction: share of the rows to rank by.
         test_fraction: share of the rows to judge the winner by, once.
         class_weight: of the training loss.
         time_budget: seconds, counted from the start of the command; None: no limit.
-        target_score: end as soon as a trial has it; None: no target.
+        target_score: end as soon as a trial has it, or better: less, for a loss; None: no target.
         keep: how many of the highest-ranked configurations keep their weights.
         tile_size: members that train together; None leaves it to the planner.
 
     Raises:
-        UserError: a number makes no sense.
+        UserError: a number makes no sense, or what is enqueued is no list of configurations.
     """
 
     num_configs: int = 256
@@ -70,10 +71,13 @@ class Settings:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 32:
                 raise UserError(f"{name} = {value!r} is no whole number of at least {least} and below 2^32: give one")
-        if self.time_budget is not None and not (math.isfinite(self.time_budget) and self.time_budget > 0):
+        for name, usual in REAL.items():
+            value = getattr(self, name)
+            if value is not None or name not in OPTIONAL:
+                _check_number(name, value, usual)
+        if self.time_budget is not None and self.time_budget <= 0:
             raise UserError(f"time_budget = {self.time_budget!r} is no number of seconds above 0: give one, such as 60")
-        if self.target_score is not None and not math.isfinite(self.target_score):
-            raise UserError(f"target_score = {self.target_score!r} is no number: give one, such as 0.95")
+        _check_enqueued(self.enqueue)
         if len(self.enqueue) > self.num_configs:
             raise UserError(
                 f"{len(self.enqueue)} configurations are enqueued and num_configs is {self.num_configs}: "
@@ -99,7 +103,24 @@ WHOLE = {
     "keep": 1,
     "tile_size": 1,
 }
-OPTIONAL = ("num_rounds", "interval", "patience", "tile_size")
+REAL = {"factor": 3, "valid_fraction": 0.2, "test_fraction": 0.2, "time_budget": 60, "target_score": 0.95}
+"""And a usual value of each."""
+OPTIONAL = ("num_rounds", "interval", "patience", "tile_size", "time_budget", "target_score")
+
+
+def _check_number(name: str, value: Any, usual: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{name} = {value!r} is no number: give one, such as {usual}")
+
+
+def _check_enqueued(given: Any) -> None:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise UserError(
+            f"enqueue = {given!r} is no list of configurations: give a list, such as [{{'learning_rate': 0.01}}]"
+        )
+    for one in given:
+        if not (isinstance(one, Config) or (isinstance(one, Mapping) and all(isinstance(name, str) for name in one))):
+            raise UserError(f"enqueue holds {one!r}, which is no configuration: give values by name, or a Config")
 
 
 def enqueued(settings: Settings, fixed: Mapping[str, Any]) -> list[Config]:

@@ -4,14 +4,18 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, load_data, prepare
 from jaxbn.engine.data import problem_of
 from jaxbn.engine.plan import Plan, plan_tiles
 from jaxbn.engine.run import machine
+from jaxbn.engine.tiles import fitting
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric
-from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler
-from jaxbn.search.pbt import pbt_rungs
+from jaxbn.nn.types import Spec
+from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler, split
+from jaxbn.search.patience import with_patience
 from jaxbn.search.propose import grid
 from jaxbn.study.score import choose_metrics
 from jaxbn.study.settings import Settings, enqueued, settings_of
@@ -68,6 +72,10 @@ class Setup:
     plan: Plan
     notes: tuple[str, ...]
 
+    def spec_of(self, config: Config) -> Spec:
+        """What shapes the program of a configuration."""
+        return split(fitting(config, self.plan.num_rows[0]), padding=self.plan.padding)[0]
+
     @property
     def metric(self) -> Metric:
         """The metric that ranks."""
@@ -118,7 +126,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
             assert space is not None
             first = enqueued(settings, space.fixed)[:num_configs]
             rounds = round_sizes(num_configs - len(first), settings.num_rounds or ask.num_rounds)
-            configs = first + (ask.propose(settings.seed, space, None, rounds[0]) if rounds[0] else [])
+            configs = first + proposed(ask, settings, space, settings.num_configs - len(first), rounds[0])
             rounds = (len(configs), *rounds[1:])
         else:
             configs = listed[:num_configs]
@@ -152,6 +160,11 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
                 f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
                 "so that many are tried",
             )
+    if method.name != "none" and len(plan.rungs) == 1:
+        notes = (
+            *notes,
+            f"{settings.num_epochs} epochs leave {method.name} nothing to decide: everything trains to the end",
+        )
     full = sum(config.batch_size > num_rows[0] for config in configs)
     if full:
         notes = (
@@ -174,6 +187,35 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
         plan,
         (*dataset.notes, *notes),
     )
+
+
+def proposed(ask: Sampler, settings: Settings, space: Space, wanted: int, count: int) -> list[Config]:
+    """The configurations of the first round.
+
+    Args:
+        ask: the sampler.
+        settings: what was asked for.
+        space: what is searched.
+        wanted: how many configurations there would be without a time budget.
+        count: how many there are in the first round.
+
+    Raises:
+        UserError: the sampler has none, or makes no sense in rounds.
+    """
+    if not count:
+        return []
+    if not ask.whole:
+        configs = ask.propose(settings.seed, space, None, count)[:count]
+    elif (settings.num_rounds or 1) > 1:
+        raise UserError(f"a {ask.name} in {settings.num_rounds} rounds is no {ask.name}: leave num_rounds out")
+    else:
+        # A smaller grid would be another one; some of its points are what there is time for.
+        whole = ask.propose(settings.seed, space, None, wanted)
+        some = np.random.default_rng(settings.seed).permutation(len(whole))[:count]
+        configs = [whole[place] for place in sorted(some.tolist())]
+    if not configs:
+        raise UserError(f"the sampler {ask.name!r} proposed no configuration: it must return num_configs of them")
+    return configs
 
 
 Draft = tuple[tuple[int, ...], list[Config], Plan]
@@ -207,11 +249,7 @@ def _scheduler(settings: Settings) -> Scheduler:
         min_epochs=settings.min_epochs,
         interval=settings.interval or max(round(settings.num_epochs / 10), 1),
     )
-    patience = settings.patience
-    if patience is None or method.name != "none":
-        return method
-    # Without rungs of its own there would be no moment to ask who is still getting better.
-    return dataclasses.replace(method, rungs=lambda n, epochs: pbt_rungs(n, epochs, interval=patience))
+    return method if settings.patience is None else with_patience(method, settings.patience)
 
 
 def _check_edits(space: Space | None) -> None:

@@ -19,9 +19,9 @@ from jaxbn.study import run_dir as directory
 from jaxbn.study.clock import Clock
 from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
 from jaxbn.study.judge import best_linear, constant, fitted, judge
+from jaxbn.study.loop import Listener, listening, search
 from jaxbn.study.records import Records
 from jaxbn.study.results import Results
-from jaxbn.study.search import Listener, listening, search
 from jaxbn.study.settings import settings_of
 from jaxbn.study.setup import RESERVE, Setup, set_up
 from jaxbn.study.summary import Request, Summary
@@ -122,13 +122,14 @@ def sweep(
 
 def nothing_left(setup: Setup, records: Records) -> UserError:
     """What to say where no trial has a score."""
-    if not records.diverged.any():
+    broken, budget = int(records.diverged.sum()), setup.settings.time_budget
+    if budget is not None and not broken:
         return UserError(
-            f"the time budget of {setup.settings.time_budget:g} s ended before a configuration had trained for an "
-            "epoch: give more time, or search fewer depths and widths"
+            f"the time budget of {budget:g} s ended before a configuration had trained for an epoch: give more time, "
+            "or search fewer depths and widths"
         )
     return UserError(
-        f"all {int(records.diverged.sum())} trials diverged: search smaller learning rates, or look at the data for "
+        f"all {broken} trials that were trained diverged: search smaller learning rates, or look at the data for "
         "huge values"
     )
 

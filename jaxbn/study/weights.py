@@ -1,4 +1,6 @@
-"""Weights of one network taken out of a tile, without padding."""
+"""Weights of one network without padding."""
+
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -6,22 +8,20 @@ import numpy as np
 from jaxbn.nn.batch_norm import BatchNormParams, BatchNormState
 from jaxbn.nn.dense import Dense
 from jaxbn.nn.mlp import HiddenLayer, MLPParams
-from jaxbn.nn.types import Hyperparams, Variables
+from jaxbn.nn.types import Variables
 
 
-def member(variables: Variables, hyperparams: Hyperparams, slot: int) -> Variables:
-    """The variables of the member in a slot, as NumPy arrays of the sizes that are in use.
+def used(variables: Variables, widths: Sequence[int]) -> Variables:
+    """The variables of a network in the sizes that are in use.
 
     Args:
-        variables: of a tile, [T, ...].
-        hyperparams: of the tile, [T, ...].
-        slot: from 0.
+        variables: of one network, padded, without a member axis.
+        widths: units in use of each hidden layer.
 
     Returns:
-        Variables without a member axis and without padded units.
+        NumPy arrays without padded units, copied.
     """
-    one = jax.tree.map(lambda leaf: np.asarray(leaf[slot]), variables)
-    widths = [int(width) for width in np.asarray(hyperparams.hidden_units)[slot]]
+    one = jax.tree.map(np.array, variables)
     params: MLPParams = one.params
     fan_in, hidden, stats = params.hidden[0].dense.kernel.shape[0] if widths else 0, [], []
     for index, (layer, width) in enumerate(zip(params.hidden, widths, strict=True)):

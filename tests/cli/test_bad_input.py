@@ -118,6 +118,30 @@ def test_space(here, capsys, toml, words):
 
 
 @pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        (None, ["cannot read the configurations 'trusted.toml'", "No such file"]),
+        ("", ["no tables [[config]]"]),
+        ("learning_rate = 0.1\n", ["no tables [[config]]"]),
+        ("[config]\nlearning_rate = 0.1\n", ["no tables [[config]]"]),
+        ("config = [1, 2]\n", ["no tables [[config]]"]),
+        ("config = [{ learning_rate = 0.1 }, 2]\n", ["no tables [[config]]"]),
+        ("[[config]]\nlearning_rate = 0.1\n[other]\n", ["others beside them"]),
+        ("[[config]\n", ["trusted.toml is not TOML"]),
+        ("[[config]]\nlerning_rate = 0.1\n", ["'lerning_rate'", "did you mean 'learning_rate'"]),
+        ("[[config]]\nlearning_rate = [0.1]\n", ["learning_rate = [0.1] is not a number"]),
+        ("[[config]]\nlearning_rate = 0.1\n" * 3, ["3 configurations are enqueued and num_configs is 2"]),
+    ],
+)
+def test_enqueued_configurations(here, capsys, toml, words):
+    if toml is not None:
+        (here / "trusted.toml").write_text(toml)
+    message = refused("sweep iris --enqueue trusted.toml --num-configs 2 --out run", capsys)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
     ("table", "words"),
     [
         ("", ["empty"]),

@@ -8,7 +8,7 @@ from jaxbn.cli import progress
 from jaxbn.cli.progress import Display, Progress, display
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.nn.metrics import Metric
-from jaxbn.study.search import Ranked
+from jaxbn.study.loop import Ranked
 
 
 def of(num_trials=4, num_epochs=2, greater=True):

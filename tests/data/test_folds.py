@@ -59,3 +59,41 @@ def test_groups_stay_whole(tmp_path, task):
 def test_more_folds_than_a_class_has_rows():
     with pytest.raises(UserError, match=r"41 folds .* 40 rows in its smallest class outside the test split"):
         fold_rows(load_data("iris"), num_folds=41)
+
+
+def grouped(path, labels, groups):
+    rng = np.random.default_rng(0)
+    lines = [f"{rng.normal()},{group},{label}" for label, group in zip(labels, groups, strict=True)]
+    path.write_text("\n".join(["x,who,y", *lines]))
+    return load_data(path, target="y", group="who", task="classification")
+
+
+def test_more_folds_than_a_class_has_rows_where_rows_are_grouped(tmp_path):
+    # Every class too small: scikit-learn would raise its own error.
+    data = grouped(tmp_path / "all.csv", ["abcde"[row % 5] for row in range(18)], [f"p{row}" for row in range(18)])
+    with pytest.raises(UserError, match=r"^5 folds were asked for and the data have \d rows in its smallest class"):
+        fold_rows(data, num_folds=5)
+    # Only one too small: scikit-learn would warn.
+    data = grouped(tmp_path / "one.csv", ["a"] * 40 + ["b"] * 40 + ["c"] * 3, [f"p{row}" for row in range(83)])
+    with pytest.raises(UserError, match=r"the data have [123] rows in its smallest class outside the test split"):
+        fold_rows(data, num_folds=5)
+
+
+def test_notes_of_the_ordinary_split_are_not_told_of_folds(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(40)) + "1,c\n2,c\n")
+    data = load_data(path, target="y")
+    _, notes = fold_rows(data, num_folds=1)
+    assert any("all in training" in note for note in notes)
+    splits, notes = fold_rows(data, num_folds=2)
+    assert notes == () and all("c" in data.classes[data.target[split.valid]] for split in splits)
+
+
+def test_a_class_in_one_group_cannot_be_learned_where_it_validates(tmp_path):
+    labels = ["ab"[row % 2] for row in range(80)] + ["c"] * 4
+    data = grouped(tmp_path / "rows.csv", labels, [f"p{row // 4}" for row in range(84)])
+    seeds = [seed for seed in range(20) if 83 not in split_rows(data, seed=seed)[0].test]
+    splits, notes = fold_rows(data, num_folds=4, seed=seeds[0])
+    lacking = [split for split in splits if "c" not in data.classes[data.target[split.train]]]
+    assert len(lacking) == 1 and 83 in lacking[0].valid
+    assert notes == ("without a row in the training part of some fold, so never predicted there: class 'c'",)

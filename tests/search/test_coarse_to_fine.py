@@ -23,7 +23,9 @@ def told(configs, objective, rounds):
     objective = np.asarray(objective, float)
     rank = np.empty(len(objective), int)
     rank[np.argsort(objective)] = np.arange(len(objective))
-    return History(tuple(configs), objective, rank, np.ones(len(configs), int), np.asarray(rounds))
+    return History(
+        tuple(configs), objective, rank, np.ones(len(configs), int), np.ones(len(configs), int), np.asarray(rounds)
+    )
 
 
 @given(st.floats(0, 1), st.floats(1e-6, 1))

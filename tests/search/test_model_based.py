@@ -35,7 +35,7 @@ def history_of(configs, objective, *, epochs=None, rounds=None):
     rank = np.argsort(np.argsort(np.where(np.isnan(objective), np.inf, objective), kind="stable"), kind="stable")
     whole = np.zeros(len(configs), int)
     epochs = whole + 5 if epochs is None else np.array(epochs)
-    return History(tuple(configs), objective, rank, epochs, whole if rounds is None else np.array(rounds))
+    return History(tuple(configs), objective, rank, epochs, epochs, whole if rounds is None else np.array(rounds))
 
 
 def off(config):

@@ -1,6 +1,7 @@
 """Schedulers as tables a person can read, and decisions that lose nothing and let no failure through."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxbn.errors import UserError
-from jaxbn.nn.types import Spec
 from jaxbn.search import Choice, Cohort, Config, Float, History, Int, Rung, Space, from_values, scheduler, split
 from jaxbn.search.halving import budgets, halving_rungs, hyperband_rungs, keep_best
+from jaxbn.search.patience import with_patience
 from jaxbn.search.pbt import exploit_and_explore, explore, pbt_rungs
 from jaxbn.search.schedule import brackets_of
 
@@ -20,18 +21,24 @@ EPOCHS = st.integers(1, 300)
 FACTORS = st.sampled_from([1.5, 2.0, 3.0, 4.0, math.e])
 
 
-def cohort_of(num, *, brackets=None, specs=None, configs=None, epoch=1, space=None):
+def spec_of(config):
+    """As with a planner that pads mini-batches to 64 or more."""
+    return dataclasses.replace(split(config)[0], batch_size=max(config.batch_size, 64))
+
+
+def cohort_of(num, *, brackets=None, configs=None, epoch=1, space=None):
     brackets = np.zeros(num, int) if brackets is None else brackets
-    return Cohort(np.arange(num), brackets, configs or (Config(),) * num, specs or (Spec(),) * num, epoch, space)
+    return Cohort(np.arange(num), brackets, configs or (Config(),) * num, spec_of, epoch, space)
 
 
-def history_of(objective, configs=None):
+def history_of(objective, configs=None, best_epochs=None, epochs=1):
     objective = np.asarray(objective, float)
     order = np.lexsort((np.arange(len(objective)), objective))  # NaN sorts last
     rank = np.empty(len(objective), int)
     rank[order] = np.arange(len(objective))
     whole = np.ones(len(objective), int)
-    return History(configs or (Config(),) * len(objective), objective, rank, whole, whole * 0)
+    best = whole * epochs if best_epochs is None else np.asarray(best_epochs)
+    return History(configs or (Config(),) * len(objective), objective, rank, whole * epochs, best, whole * 0)
 
 
 def table(rungs):
@@ -65,16 +72,15 @@ def test_halving_keeps_its_promises(num_configs, num_epochs, factor, min_epochs)
     survivors = [rung.survivors[0] for rung in rungs]
     assert epochs == sorted(set(epochs)) and epochs[-1] == num_epochs and epochs[0] in (min_epochs, num_epochs)
     assert survivors[0] == num_configs and survivors == sorted(survivors, reverse=True) and survivors[-1] >= 1
-    # No rung costs more than the first times the factor by which the last may be longer, and the whole never more
-    # than training everything to the end.
+    # Never more than training everything to the end.
     spent = sum(n * (e - before) for n, e, before in zip(survivors, epochs, [0, *epochs], strict=False))
     assert spent <= num_configs * num_epochs
-    for place, count in enumerate(survivors[1:], 1):
-        assert count == max(int(num_configs / factor**place + 1e-9), 1)
+    for before, after in itertools.pairwise(survivors):
+        assert after * factor <= before + factor and after >= min(1, before)
 
 
 @given(SIZES, EPOCHS, FACTORS)
-def test_hyperband_spends_about_as_much_on_every_bracket(num_configs, num_epochs, factor):
+def test_hyperband_loses_nobody_and_prunes_no_bracket_before_its_time(num_configs, num_epochs, factor):
     rungs = hyperband_rungs(num_configs, num_epochs, factor=factor)
     survivors = np.array([rung.survivors for rung in rungs])
     assert survivors[0].sum() == num_configs
@@ -156,7 +162,7 @@ SPACE = Space(
 def population(num, seed=0):
     draws = np.random.default_rng(seed).random((num, len(SPACE.domains)))
     configs = tuple(SPACE.config(dict(zip(SPACE.domains, row, strict=True))) for row in draws.tolist())
-    return cohort_of(num, configs=configs, specs=tuple(split(c)[0] for c in configs), space=SPACE)
+    return cohort_of(num, configs=configs, space=SPACE)
 
 
 def test_pbt_rungs():
@@ -164,9 +170,9 @@ def test_pbt_rungs():
 
 
 def test_the_worst_take_over_from_the_best_of_their_spec():
-    configs = tuple(from_values(learning_rate=1e-3 * (i + 1)) for i in range(8))
-    space = Space(learning_rate=Float(1e-4, 1, scale="log"))
-    cohort = dataclasses.replace(cohort_of(8, configs=configs, space=space), specs=(Spec(),) * 4 + (Spec((1,)),) * 4)
+    configs = tuple(from_values(learning_rate=1e-3 * (i + 1), num_layers=1 + i // 4) for i in range(8))
+    space = Space(learning_rate=Float(1e-4, 1, scale="log"), num_layers=Choice(1, 2))
+    cohort = cohort_of(8, configs=configs, space=space)
     edit = exploit_and_explore(0, cohort, history_of([0.1, 0.2, 0.3, 0.4, 0.9, 0.8, 0.7, np.nan]), Rung(2, (8,)))
     assert edit.keep.tolist() == list(range(8))
     assert edit.source.tolist() == [0, 1, 2, 0, 4, 5, 6, 6]
@@ -185,22 +191,52 @@ def test_pbt_takes_nothing_over_from_a_failure_nor_across_specs(num, seed, data)
     edit = exploit_and_explore(seed, cohort, history, Rung(9, (num,)))
     again = exploit_and_explore(seed, cohort, history, Rung(9, (num,)))
     assert edit.configs == again.configs and edit.source.tolist() == again.source.tolist()
-    for place, source in enumerate(edit.source.tolist()):
-        assert cohort.specs[place] == cohort.specs[source]
+    for place, source, config in zip(edit.keep.tolist(), edit.source.tolist(), edit.configs, strict=True):
+        assert not math.isnan(objective[source])
+        assert spec_of(cohort.configs[place]) == spec_of(cohort.configs[source]) == spec_of(config)
         if source != place:
-            assert not math.isnan(objective[source])
             assert math.isnan(objective[place]) or objective[source] <= objective[place]
         else:
-            assert edit.configs[place] == cohort.configs[place]
+            assert config == cohort.configs[place]
+    # Who is not kept has failed, and so has everybody of its spec.
+    for place in set(range(num)) - set(edit.keep.tolist()):
+        spec = spec_of(cohort.configs[place])
+        assert all(math.isnan(objective[p]) for p in range(num) if spec_of(cohort.configs[p]) == spec)
 
 
 @given(st.integers(0, 200))
 def test_explored_values_stay_in_the_space_and_true_to_the_state(seed):
     parent = population(1, seed).configs[0]
-    child = explore(np.random.default_rng(seed), parent, SPACE)
+    child = explore(np.random.default_rng(seed), parent, SPACE, spec_of)
     for name in ("b2", "hidden_units", "init_scale", "num_layers", "optimizer"):
         assert getattr(child, name) == getattr(parent, name)
     for name, u in SPACE.point(child).items():
         assert 0 <= u <= 1
         assert SPACE.domains[name].at(u) == pytest.approx(getattr(child, name))
-    assert dataclasses.replace(split(child)[0], batch_size=0) == dataclasses.replace(split(parent)[0], batch_size=0)
+    assert spec_of(child) == spec_of(parent)
+    assert max(child.batch_size, 64) == max(parent.batch_size, 64)
+
+
+def test_hyperband_spends_about_as_much_on_every_bracket():
+    rungs = hyperband_rungs(10_000, 81)
+    epochs = np.array([rung.epochs for rung in rungs])
+    survivors = np.array([rung.survivors for rung in rungs])
+    spent = (survivors * np.diff(epochs, prepend=0)[:, None]).sum(0)
+    assert spent.max() / spent.min() < 1.5
+
+
+# Patience
+
+
+def test_patience_ends_who_gets_no_better_and_leaves_the_pruned_pruned():
+    method = with_patience(scheduler("halving", num_epochs=9), 2)
+    cohort = dataclasses.replace(cohort_of(4), epoch=3)
+    history = history_of([0.1, 0.2, 0.3, 0.4], best_epochs=[3, 1, 3, 1], epochs=3)
+    edit = method.decide(0, cohort, history, Rung(9, (2,)))
+    assert edit.keep.tolist() == [0] and edit.ended.tolist() == [1]
+    assert edit.source.tolist() == [0] and len(edit.configs) == 1
+
+
+def test_patience_makes_rungs_where_there_are_none():
+    assert table(with_patience(scheduler("none", num_epochs=7), 3).rungs(5, 7)) == [(3, 5), (6, 5), (7, 5)]
+    assert table(with_patience(scheduler("halving", num_epochs=9), 2).rungs(9, 9)) == [(1, 9), (3, 3), (9, 1)]

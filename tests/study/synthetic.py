@@ -19,6 +19,7 @@ def sweep(
     greater_is_better=True,
     status=lambda config, score: "ok",
     sampler="random",
+    enqueued=0,
     seed=0,
 ):
     """What `Results` would hold if `score(config, rng)` were the last epoch's; curves rise or fall to it."""
@@ -67,7 +68,7 @@ def sweep(
     )
     order = np.argsort(np.where(failed, np.inf, -scores if greater_is_better else scores), kind="stable")
     return SimpleNamespace(
-        request=SimpleNamespace(space=None if listed else space.to_json(), sampler=sampler),
+        request=SimpleNamespace(space=None if listed else space.to_json(), sampler=sampler, enqueued=enqueued),
         summary=SimpleNamespace(metric="accuracy", greater_is_better=greater_is_better),
         best=SimpleNamespace(trial=int(order[0])),
         trials=trials,

@@ -3,8 +3,10 @@
 import itertools
 
 import numpy as np
+import polars as pl
 import pytest
 
+from jaxbn.errors import UserError
 from jaxbn.search import Float, Space
 from jaxbn.study.efficiency import efficiency
 from tests.study.synthetic import sweep
@@ -48,3 +50,20 @@ def test_what_diverged_counts_as_the_worst():
     good = sum(1e-3 <= rate < 0.1 for rate in results.trials["learning_rate"]) / 64
     assert 0.3 < good < 0.7
     assert efficiency(results).mean[0] == pytest.approx(0.5 + 0.5 * good)
+
+
+def test_what_was_enqueued_is_no_draw():
+    results = sweep(SPACE, lambda config, rng: rng.random(), num_configs=12, replicates=2)
+    drawn = sweep(SPACE, lambda config, rng: rng.random(), num_configs=12, replicates=2)
+    # As if the first four were a person's; one of them did not train, nor did one of the others.
+    untrained = pl.when(pl.col("config").is_in([1, 7])).then(0).otherwise(1)
+    results.trials = results.trials.with_columns(epochs=untrained)
+    results.request.enqueued = 4
+    drawn.trials = drawn.trials.filter((pl.col("config") >= 4) & (pl.col("config") != 7))
+    curve, expected = efficiency(results), efficiency(drawn)
+    assert curve.sizes.tolist() == [1, 2, 4, 7]
+    np.testing.assert_array_equal(curve.mean, expected.mean)
+    np.testing.assert_array_equal(curve.low, expected.low)
+    results.request.enqueued = 12
+    with pytest.raises(UserError, match="the 10 configurations that trained were all enqueued"):
+        efficiency(results)

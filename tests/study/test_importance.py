@@ -149,6 +149,21 @@ def test_share_near_best_looks_at_the_first_round_of_a_sampler_that_zooms_in():
     assert share_near_best(results, 1) == 0.5
 
 
+@pytest.mark.parametrize("sampler", ["random", "coarse_to_fine"])
+def test_share_near_best_leaves_out_what_was_enqueued(sampler):
+    results = sweep(SPACE, lambda config, rng: 0.2, num_configs=20, sampler=sampler, enqueued=4)
+    place = pl.col("config")
+    # All that a person gave are near the best, which is one of them, and so are 4 of the 16 draws.
+    score = pl.when(place == 0).then(1.0).when(place < 8).then(0.995).otherwise(0.2)
+    results.trials = results.trials.with_columns(score.alias("valid_accuracy"))
+    assert share_near_best(results, 1) == 4 / 16
+    results.request.enqueued = 0
+    assert share_near_best(results, 1) == 8 / 20
+    results.request.enqueued = 20
+    with pytest.raises(UserError, match="the 20 configurations that trained were all enqueued"):
+        share_near_best(results, 1)
+
+
 def test_bad_input_is_refused_in_a_sentence(only_rate):
     pytest.importorskip("optuna")
     with pytest.raises(UserError, match=r"unknown method of importance 'anova' \(did you mean 'fanova'"):

@@ -26,7 +26,7 @@ SMALL = {"hidden_units": 8, "learning_rate": 0.03, "batch_size": 32}
 
 def state(panda):
     """Everything that training goes on from."""
-    return jax.tree.leaves(panda._line.points[-1].slot.state)
+    return jax.tree.leaves(panda._line.points[-1].state)
 
 
 def same(one, other):
@@ -169,7 +169,7 @@ def test_another_mini_batch_leaves_the_decay_where_it_was():
     panda = Panda({**SMALL, **decay}, "iris").train(2).set(batch_size=8).train(2).set(batch_size=90).train(1)
     rates = panda.curves["learning_rate"].to_numpy()
     np.testing.assert_allclose(rates, 0.03 * np.exp(-0.5 * np.arange(5)), rtol=1e-6)
-    steps = [point.slot.state.step.item() for point in panda._line.points]
+    steps = [point.state.step.item() for point in panda._line.points]
     assert steps == [3, 6, 36, 48, 5], "updates, counted with the mini-batch of each epoch"
 
 

@@ -163,7 +163,7 @@ def test_diverged_trials_are_null_and_counted():
 
 
 def test_all_diverged_is_said():
-    with pytest.raises(UserError, match="all 2 trials diverged"):
+    with pytest.raises(UserError, match="all 2 trials that were trained diverged"):
         jaxbn.sweep(Space(learning_rate=1e30, optimizer="momentum"), "iris", num_configs=2, num_epochs=2)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxbn.engine.run import Compiled, Event, TileEpoch, Trainer
-from jaxbn.engine.tiles import fitting
-from jaxbn.search import Cohort, Config, Edit, Rung, split
+from jaxbn.search import Cohort, Config, Edit, Rung
 from jaxbn.search.schedule import brackets_of
 from jaxbn.study.clock import Clock
 from jaxbn.study.records import Records
@@ -66,17 +65,17 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
                     if reached(setup, records):
                         trainer.stop()
             beside = []
-            records.forget()
-            cohort = dataclasses.replace(cohort, epoch=rung.epochs)
-            before = len(cohort)
+            cohort, before = dataclasses.replace(cohort, epoch=rung.epochs), len(cohort)
             if last or trainer.stopped:
-                cohort = dataclasses.replace(cohort, numbers=cohort.numbers[:0])
+                cohort = part(cohort, np.zeros(0, int))
             else:
-                cohort = decide(setup, records, cohort, rungs[place + 1])
+                edit = setup.scheduler.decide(setup.settings.seed, cohort, records.history(), rungs[place + 1])
+                records.apply(cohort, edit, trace=setup.scheduler.edits)
+                cohort = dataclasses.replace(part(cohort, edit.keep), configs=edit.configs)
             tell(Ranked(rung.epochs, before * records.repeats, len(cohort) * records.repeats, best_score(records)))
             if not len(cohort):
                 break
-        records.slots.clear()
+        records.finish()
         if trainer.stopped:
             return
 
@@ -85,50 +84,26 @@ def propose(setup: Setup, records: Records, num_configs: int) -> list[Config]:
     """The configurations of a later round; a list of configurations has none."""
     if setup.space is None:
         return []
-    return setup.sampler.propose(setup.settings.seed, setup.space, records.history(), num_configs)
+    return setup.sampler.propose(setup.settings.seed, setup.space, records.history(), num_configs)[:num_configs]
 
 
 def begin(setup: Setup, records: Records, configs: list[Config], rungs: tuple[Rung, ...]) -> Cohort:
     """The configurations of a round before their first epoch."""
     brackets = brackets_of(setup.settings.seed, rungs) if rungs else np.zeros(0, int)
     numbers = records.add(configs, brackets)
-    cohort = Cohort(numbers, brackets, tuple(configs), specs_of(setup, configs), 0, setup.space)
+    cohort = Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space)
     if setup.scheduler.edits:
-        records.trace(cohort)
+        everyone = np.arange(len(cohort))
+        records.plan_changes(cohort, Edit(everyone, everyone, cohort.configs))
     return cohort
 
 
-def decide(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> Cohort:
-    """The configurations that train on."""
-    edit = setup.scheduler.decide(setup.settings.seed, cohort, records.history(), rung)
-    if setup.settings.patience is not None:
-        edit = without_impatient(records, cohort, edit, setup.settings.patience)
-    records.apply(cohort, edit)
-    if setup.scheduler.edits:
-        records.trace(cohort, edit)
-    return Cohort(
-        cohort.numbers[edit.keep],
-        cohort.brackets[edit.keep],
-        edit.configs,
-        specs_of(setup, edit.configs),
-        cohort.epoch,
-        cohort.space,
+def part(cohort: Cohort, places: np.ndarray) -> Cohort:
+    """Some of a cohort."""
+    configs = tuple(cohort.configs[place] for place in places)
+    return dataclasses.replace(
+        cohort, numbers=cohort.numbers[places], brackets=cohort.brackets[places], configs=configs
     )
-
-
-def without_impatient(records: Records, cohort: Cohort, edit: Edit, patience: int) -> Edit:
-    """A decision without those that have got no better for too long; those have trained to their end."""
-    ended = records.impatient(cohort.numbers, patience)
-    records.patient[records.trials(cohort.numbers[ended])] = True
-    stays = ~ended[edit.keep]
-    configs = tuple(config for config, stay in zip(edit.configs, stays, strict=True) if stay)
-    return Edit(edit.keep[stays], edit.source[stays], configs)
-
-
-def specs_of(setup: Setup, configs: "list[Config] | tuple[Config, ...]") -> tuple:
-    """What shapes the program of each configuration."""
-    num_rows = setup.plan.num_rows[0]
-    return tuple(split(fitting(config, num_rows), padding=setup.plan.padding)[0] for config in configs)
 
 
 def best_score(records: Records) -> float | None:
@@ -139,7 +114,8 @@ def best_score(records: Records) -> float | None:
 
 def reached(setup: Setup, records: Records) -> bool:
     """Whether the target score has been reached."""
-    target, best = setup.settings.target_score, best_score(records)
+    target = setup.settings.target_score
+    best = None if target is None else best_score(records)
     if target is None or best is None:
         return False
     return best >= target if setup.metric.greater_is_better else best <= target

@@ -13,7 +13,7 @@ from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.errors import UserError
 from jaxbn.search import Choice, Config, Float, Space, from_values
 from jaxbn.search.propose import random
-from jaxbn.study.search import Ranked
+from jaxbn.study.loop import Ranked
 
 EPOCHS = 9
 SPACE = Space(
@@ -214,13 +214,20 @@ def test_repeats_rank_by_the_mean(repeated):
     )
     assert repeated.best.trial == best["config"][0] * 6
     assert repeated.best.validation["accuracy"] == pytest.approx(best["valid_accuracy"][0])
-    winner = repeated.trials.filter(pl.col("config") == best["config"][0])["valid_accuracy"].to_numpy()
-    assert repeated.summary.standard_error == pytest.approx(winner.std(ddof=1) / np.sqrt(6))
+    # Replicates of a fold share its rows: the error is that of the means of the folds.
+    winner = (
+        repeated.trials.filter(pl.col("config") == best["config"][0])
+        .group_by("fold")
+        .agg(pl.col("valid_accuracy").mean())["valid_accuracy"]
+        .to_numpy()
+    )
+    error = winner.std(ddof=1) / np.sqrt(3)
+    assert repeated.summary.standard_error == pytest.approx(error)
     board = repeated.leaderboard(6)
     assert board["config"][0] == best["config"][0] and board["valid_accuracy"][0] == pytest.approx(
         best["valid_accuracy"][0]
     )
-    assert board["valid_accuracy_se"][0] == pytest.approx(winner.std(ddof=1) / np.sqrt(6))
+    assert board["valid_accuracy_se"][0] == pytest.approx(error)
 
 
 def test_a_replicate_is_the_run_of_a_config_alone(repeated):
