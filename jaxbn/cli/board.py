@@ -68,10 +68,12 @@ def differences(results: "Results", top: int) -> RenderableType:
         table.add_column(name, justify="left" if not name else "right")
     repeats = results.request.replicates * results.request.folds
     for one in results.compare(top):
-        interval = f"{one.low:+.4f} to {one.high:+.4f}"
+        interval = f"{one.low:+.4f} to {one.high:+.4f}" if math.isfinite(one.low) else "no scatter"
         verdict = "behind" if one.real else "no difference shown"
         table.add_row(str(one.config * repeats), f"{one.mean:.4f}", interval, f"{one.p_value:.2g}", verdict)
-    return Group(Text(f"Behind the winner, paired over {repeats} trials", style="bold"), Text(), table)
+    folds, replicates = results.request.folds, results.request.replicates
+    pairs = f"{folds} folds" if folds > 1 else f"{replicates} replicates"
+    return Group(Text(f"Behind the winner, paired over {pairs}", style="bold"), Text(), table)
 
 
 def notes(given: Sequence[str]) -> RenderableType:

@@ -54,8 +54,7 @@ class Experiment:
     time_budget: Annotated[Seconds | None, arg(help_behavior_hint="")] = None
     """Seconds (or 5m, 2h) from the start of the command: what does not fit is not tried."""
     target_score: Annotated[Fraction | None, arg(help_behavior_hint="")] = None
-    """End as soon as a configuration has this validation score, or a better one: less is better for log_loss, mse,
-    mae and loss."""
+    """End as soon as a configuration has this validation score or a better one; of losses, less is better."""
     metric: Annotated[str | None, arg(metavar="M", help_behavior_hint="(default: accuracy, or r2)")] = None
     """What ranks: accuracy, balanced_accuracy, roc_auc, f1, log_loss or loss; r2, mse, mae or loss."""
     task: Annotated[str | None, arg(metavar="classification|regression", help_behavior_hint="(default: found out)")] = (

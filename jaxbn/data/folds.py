@@ -26,7 +26,8 @@ def fold_rows(
         K splits, and notes on classes that could not be spread; of K folds, on those that one cannot learn.
 
     Raises:
-        UserError: there are more folds than a class has rows outside the test split, or than there are groups.
+        UserError: there are more folds than a class has rows outside the test split, or than there are groups, or
+            the groups leave a fold empty.
 
     Example:
         >>> from jaxbn.data import load_data
@@ -34,6 +35,9 @@ def fold_rows(
         >>> [len(split.valid) for split in splits], sum(len(np.unique(split.test)) for split in splits)
         ([40, 40, 40], 90)
     """
+    if num_folds > 1:
+        # Not used, but for taking the test rows, which do not depend on it.
+        valid_fraction = (1 - test_fraction) / 2 if 0 < test_fraction < 1 else valid_fraction
     whole, notes = split_rows(dataset, seed=seed, valid_fraction=valid_fraction, test_fraction=test_fraction)
     if num_folds == 1:
         return (whole,), notes
@@ -61,6 +65,10 @@ def fold_rows(
     else:
         parts = StratifiedGroupKFold(num_folds, shuffle=True, random_state=random).split(rest, target, groups)
     splits = tuple(Split(np.sort(rest[train]), np.sort(rest[valid]), whole.test) for train, valid in parts)
+    # Scikit-learn may leave a fold empty for the sake of the classes, where these follow the groups.
+    empty = sum(not len(split.valid) for split in splits)
+    if empty:
+        raise UserError(f"the groups leave {empty} of {num_folds} folds without a row: ask for fewer folds")
     return splits, _never_learned(dataset, splits)
 
 

@@ -173,7 +173,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
             "each of their steps takes all rows",
         )
     return Setup(
-        dataclasses.replace(settings, num_configs=sum(rounds)),
+        dataclasses.replace(settings, num_configs=sum(rounds), enqueue=settings.enqueue[: rounds[0]]),
         space,
         dataset,
         folds,

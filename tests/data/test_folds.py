@@ -68,6 +68,10 @@ def grouped(path, labels, groups):
     return load_data(path, target="y", group="who", task="classification")
 
 
+def labels(data, rows):
+    return [data.classes[code] for code in data.target[rows]]
+
+
 def test_more_folds_than_a_class_has_rows_where_rows_are_grouped(tmp_path):
     # Every class too small: scikit-learn would raise its own error.
     data = grouped(tmp_path / "all.csv", ["abcde"[row % 5] for row in range(18)], [f"p{row}" for row in range(18)])
@@ -86,14 +90,26 @@ def test_notes_of_the_ordinary_split_are_not_told_of_folds(tmp_path):
     _, notes = fold_rows(data, num_folds=1)
     assert any("all in training" in note for note in notes)
     splits, notes = fold_rows(data, num_folds=2)
-    assert notes == () and all("c" in data.classes[data.target[split.valid]] for split in splits)
+    assert notes == () and all("c" in labels(data, split.valid) for split in splits)
 
 
 def test_a_class_in_one_group_cannot_be_learned_where_it_validates(tmp_path):
-    labels = ["ab"[row % 2] for row in range(80)] + ["c"] * 4
-    data = grouped(tmp_path / "rows.csv", labels, [f"p{row // 4}" for row in range(84)])
+    kinds = ["ab"[row % 2] for row in range(80)] + ["c"] * 4
+    data = grouped(tmp_path / "rows.csv", kinds, [f"p{row // 4}" for row in range(84)])
     seeds = [seed for seed in range(20) if 83 not in split_rows(data, seed=seed)[0].test]
     splits, notes = fold_rows(data, num_folds=4, seed=seeds[0])
-    lacking = [split for split in splits if "c" not in data.classes[data.target[split.train]]]
+    lacking = [split for split in splits if "c" not in labels(data, split.train)]
     assert len(lacking) == 1 and 83 in lacking[0].valid
     assert notes == ("without a row in the training part of some fold, so never predicted there: class 'c'",)
+
+
+def test_a_fold_that_groups_leave_empty(tmp_path):
+    sizes = [8, 2, 13, 5, 10, 7]
+    kinds = ["ab"[group % 2] for group, size in enumerate(sizes) for _ in range(size)]
+    groups = [f"p{group}" for group, size in enumerate(sizes) for _ in range(size)]
+    grouped(tmp_path / "rows.csv", kinds, groups)
+    data = load_data(tmp_path / "rows.csv", target="y", group="who", test=tmp_path / "rows.csv")
+    with pytest.raises(UserError, match="the groups leave 1 of 5 folds without a row: ask for fewer folds"):
+        fold_rows(data, num_folds=5)
+    splits, _ = fold_rows(data, num_folds=3)
+    assert all(len(split.valid) for split in splits)

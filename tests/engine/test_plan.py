@@ -1,15 +1,20 @@
 """The planner: every configuration once, tiles of one batch size, the least estimated cost, no look at samples."""
 
+import dataclasses
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from jaxbn.engine import cost
 from jaxbn.engine.padding import best_cuts
-from jaxbn.engine.plan import plan_tiles
+from jaxbn.engine.plan import choose_ladder, choose_tile_size, plan_tiles
 from jaxbn.engine.programs import Problem
+from jaxbn.engine.tiles import stacked, taken
+from jaxbn.nn.types import Spec, TrainState
 from jaxbn.search import Choice, Float, Int, Space, from_values
 from jaxbn.search.halving import to_the_end
 from jaxbn.search.propose import random
@@ -125,3 +130,63 @@ def test_memory_and_flops_are_counted_by_hand():
     assert plan.flops == 6 * kernels * 17 * 64
     spec = plan.programs[0].spec
     assert cost.bytes_per_member(spec, cost.Sizes(64, 10)) == 4 * (3 * (kernels + 10 + 128) + 128)
+
+
+def exhaustive_ladder(groups, alive, epochs, repeats, rates):
+    """Every way to step down from T to T / 4 to 1, priced by counting; T by the planner's own rule."""
+    sizes = cost.Sizes(64, 10)
+    best = None
+    for first in range(1, len(alive) + 1):
+        size = choose_tile_size(groups, PROBLEM, num_rows=1078, alive=alive[:first], epochs=epochs, rates=rates)
+        for ladder in itertools.product((size, max(size // 4, 1), 1), repeat=len(alive)):
+            if list(ladder) != sorted(ladder, reverse=True) or ladder.count(size) != first:
+                continue
+            seconds = (len(set(ladder))) * (rates.compile * len({spec for spec, _ in groups}) + rates.compile_small)
+            for rung, tile in enumerate(ladder):
+                for (spec, batch), count in groups.items():
+                    members = count * alive[rung]
+                    # The expected number of tiles, by summing over how many members there may be.
+                    many = np.arange(0, 2000)
+                    tiles = (stats.poisson.pmf(many, members) * np.ceil(many / tile)).sum()
+                    one = cost.member_step_seconds(spec, spec.batch_size, sizes, rates) * (1.15 if tile == 1 else 1)
+                    steps = -(-1078 // batch)
+                    seconds += repeats * epochs[rung] * steps * tiles * (rates.step + tile * one) / rates.workers
+            if best is None or seconds < best[0]:
+                best = (seconds, ladder)
+    return best
+
+
+@pytest.mark.parametrize("count", [3.0, 40.0, 400.0])
+@pytest.mark.parametrize("repeats", [1, 200])
+@pytest.mark.parametrize("width", [16, 128])
+def test_the_ladder_is_the_best_of_all(count, repeats, width):
+    groups = {(Spec((width,), 64), 64): count, (Spec((width,), 128), 128): count / 2}
+    alive, epochs = [1.0, 1 / 3, 1 / 9, 1 / 27], [1, 2, 6, 18]
+    found = choose_ladder(groups, PROBLEM, num_rows=1078, alive=alive, epochs=epochs, repeats=repeats, rates=RATES)
+    assert found == exhaustive_ladder(groups, alive, epochs, repeats, RATES)[1]
+
+
+def test_a_ladder_steps_down_where_it_pays():
+    groups = {(Spec((16,), 64), 64): 400.0}
+    options = {"num_rows": 1078, "alive": [1.0, 0.1, 0.01], "epochs": [1, 10, 100], "rates": RATES}
+    assert len(set(choose_ladder(groups, PROBLEM, repeats=1000, **options))) > 1
+    assert len(set(choose_ladder(groups, PROBLEM, repeats=1, **options))) == 1
+
+
+def test_states_are_stacked_bit_for_bit_and_steps_follow_the_mini_batch():
+    rng = np.random.default_rng(0)
+
+    def state(seed):
+        return TrainState(
+            {"w": rng.normal(size=(3, 2)).astype(np.float32)}, (), {"m": rng.normal(size=3)}, np.int32(seed)
+        )
+
+    states = [state(seed) for seed in (5, 7)]
+    plan = plan_of([from_values(batch_size=100)], Space(batch_size=100), tile_size=3)
+    tile = dataclasses.replace(plan.tiles[0], states=tuple(states), trials=(4, 9), start=4)
+    whole = stacked(tile, 1078)
+    for place, one in enumerate([*states, states[0]]):
+        back = taken(whole, place)
+        assert back.params["w"].tobytes() == one.params["w"].tobytes()
+        assert back.opt_state["m"].tobytes() == one.opt_state["m"].tobytes()
+    assert whole.step.tolist() == [4 * 11] * 3 and whole.step.dtype == np.int32
