@@ -68,6 +68,37 @@ def mlp(spec: Spec, *, num_inputs: int, num_outputs: int) -> Model:
     return Model(init=init, apply=functools.partial(_apply, spec=spec), masks_rows=True)
 
 
+def unit_inputs(variables: Variables, x: Array, hyperparams: Hyperparams, *, spec: Spec) -> tuple[Array, ...]:
+    """What goes into the activation functions at inference: what batch normalisation is there to keep in place.
+
+    Args:
+        variables: of a network.
+        x: inputs [B, F].
+        hyperparams: `bn_epsilon` and `hidden_units` are read.
+        spec: of the network.
+
+    Returns:
+        [B, H] for each hidden layer.
+
+    Example:
+        >>> spec = Spec(widths=(8, 4))
+        >>> variables = mlp(spec, num_inputs=3, num_outputs=2).init(jax.random.key(0), Hyperparams())
+        >>> [z.shape for z in unit_inputs(variables, jnp.ones((5, 3)), Hyperparams(), spec=spec)]
+        [(5, 8), (5, 4)]
+    """
+    found = []
+    for depth in range(1, len(spec.widths) + 1):
+        # The network without what follows: its "outputs" are the inputs of the last hidden layer's normalisation.
+        params = variables.params
+        below = Variables(MLPParams(params.hidden[: depth - 1], params.hidden[depth - 1].dense), variables.model_state)
+        z, _ = _apply(below, x, hyperparams, spec=spec, training=False)
+        norm = params.hidden[depth - 1].norm
+        if norm is not None:
+            z, _ = batch_norm.apply(norm, variables.model_state[depth - 1], z, hyperparams, training=False)
+        found.append(z)
+    return tuple(found)
+
+
 def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, num_outputs: int) -> Variables:
     # He et al. 2015 for relu and gelu, which halve the second moment; LeCun et al. 1998 for the others.
     gain = 2.0 if spec.activation in ("relu", "gelu") else 1.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxbn.nn import mlp, optimizer, train
-from jaxbn.nn.mlp import MLPParams
+from jaxbn.nn.mlp import MLPParams, unit_inputs
 from jaxbn.nn.types import (
     ACTIVATIONS,
     DECAY_KINDS,
@@ -228,3 +228,26 @@ def test_no_hidden_layer_is_one_affine_map():
     got, _ = model.apply(variables, jnp.asarray(x), Hyperparams(), training=True)
     want = x @ np.asarray(variables.params.output.kernel) + np.asarray(variables.params.output.bias)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_unit_inputs_are_what_the_activations_see(normalization):
+    spec = Spec(widths=(5, 6), activation="tanh", normalization=normalization)
+    model = mlp(spec, num_inputs=F, num_outputs=C)
+    variables = model.init(KEY, Hyperparams())
+    # Statistics that are not those of the beginning.
+    noise = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: leaf + noise.uniform(0.1, 1, leaf.shape).astype(leaf.dtype), variables)
+    x = noise.normal(size=(7, F)).astype(np.float32)
+    inputs = unit_inputs(variables, x, Hyperparams(), spec=spec)
+    hidden = x
+    for z, layer, place in zip(inputs, variables.params.hidden, range(2), strict=True):
+        expected = hidden @ np.asarray(layer.dense.kernel, np.float64)
+        if layer.norm is None:
+            expected = expected + np.asarray(layer.dense.bias)[None]
+        else:
+            state = variables.model_state[place]
+            mean, var = (np.asarray(a / state.weight, np.float64)[None] for a in (state.mean, state.var))
+            expected = (expected - mean) / np.sqrt(var + 1e-5) * layer.norm.gamma[None] + layer.norm.beta[None]
+        np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-5)
+        hidden = np.tanh(np.asarray(z, np.float64))
