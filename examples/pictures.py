@@ -9,6 +9,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+import jax.numpy as jnp
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -22,11 +23,11 @@ RATE = Float(1e-4, 1, scale="log")
 def percentiles(normalization: str, epochs: int) -> np.ndarray:
     """Percentiles of what goes into a unit of the last hidden layer, after each epoch, [E, 3]."""
     config = {"num_layers": 3, "activation": "sigmoid", "normalization": normalization, "learning_rate": 0.01}
-    panda, rows, found = Panda(config, "digits", num_epochs=epochs), load_digits().data, []
+    panda, rows, found = Panda(config, "digits", num_epochs=epochs), load_digits(return_X_y=True)[0], []
     for _ in range(epochs):
         model = panda.train(1).model
         hyperparams = Hyperparams(bn_epsilon=model.config.bn_epsilon)
-        *_, last = unit_inputs(model.variables, model.inputs(rows), hyperparams, spec=model.spec)
+        *_, last = unit_inputs(model.variables, jnp.asarray(model.inputs(rows)), hyperparams, spec=model.spec)
         found.append(np.percentile(last[:, 0], (15, 50, 85)))
     return np.array(found)
 
