@@ -65,8 +65,9 @@ class Summary:
         greater_is_better: its direction.
         best: the winner.
         test: the winner's scores on the test split, computed once.
-        standard_error: of the winner's validation score, by the bootstrap.
-        num_tied: trials, the winner included, within one standard error of it.
+        standard_error: of the winner's validation score: by the bootstrap over its rows, or, where configurations have
+            several trials, of their mean.
+        num_tied: configurations, the winner included, within one standard error of it.
         baselines: to compare with.
         num_trials: rows of the table of trials.
         num_diverged: of them, how many diverged.

@@ -1,6 +1,7 @@
 """Samplers: deterministic in the seed, stable when more configurations are asked for, and spread as they should be."""
 
 import dataclasses
+import importlib.util
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from jaxbn.search import SAMPLERS, Choice, Float, Int, Space, propose, sampler
 
 DEFAULT = Space.default()
 
+INSTALLED = [name for name in SAMPLERS if name != "gp" or importlib.util.find_spec("torch")]
+"""The Gaussian process needs PyTorch; what is said without it is tested beside the sampler."""
+
 
 @pytest.mark.parametrize("name", ["random", "sobol"])
 @settings(max_examples=15)
@@ -22,7 +26,7 @@ def test_the_first_configurations_stay_when_more_are_asked_for(name, seed, few, 
     assert propose_(seed, DEFAULT, None, few + more)[:few] == propose_(seed, DEFAULT, None, few)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_samplers_are_deterministic_in_the_seed(name):
     space = Space(learning_rate=Float(1e-4, 1, scale="log"), optimizer=Choice("momentum", "adam"))
     a, b, other = (SAMPLERS[name].propose(seed, space, None, 12) for seed in (3, 3, 4))
@@ -65,7 +69,7 @@ def test_sobol_points_fill_every_cell_of_a_binary_net():
     assert stats.qmc.discrepancy(cube) < stats.qmc.discrepancy(columns("random", 64)) / 3
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_a_space_of_plain_values_has_one_configuration(name):
     configs = SAMPLERS[name].propose(0, Space(learning_rate=0.1), None, 1)
     assert [config.learning_rate for config in configs] == [0.1]
