@@ -29,7 +29,7 @@ class Experiment:
     num_configs: Count = 256
     """How many configurations to try."""
     num_epochs: Count = 20
-    """How many epochs to train each."""
+    """How many epochs to train each, at the most."""
     sampler: Annotated[str, arg(metavar="S")] = "random"
     """How configurations are chosen: random, grid, sobol, coarse_to_fine, tpe, cmaes or gp."""
     num_rounds: Annotated[Count | None, arg(help_behavior_hint="(default: the sampler's)")] = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -73,8 +74,8 @@ def hyperparameter_columns(configs: list[Config]) -> dict[str, "pl.Series"]:
     return columns
 
 
-def curves_frame(records: Records, num_rows: int) -> "pl.DataFrame":
-    """A row for each trial and epoch that it trained."""
+def curves_frame(records: Records, num_rows: Sequence[int]) -> "pl.DataFrame":
+    """A row for each trial and epoch that it trained; `num_rows` are the training rows of each fold."""
     import polars as pl
 
     num_epochs = records.train_loss.shape[1]
@@ -91,14 +92,16 @@ def curves_frame(records: Records, num_rows: int) -> "pl.DataFrame":
     return pl.DataFrame(columns)
 
 
-def lived_rates(records: Records, num_rows: int) -> np.ndarray:
-    """The learning rate of the last update of each epoch of each trial, [n k, E]."""
-    num_epochs = records.train_loss.shape[1]
-    rates = np.repeat(learning_rates(records.configs, num_rows, num_epochs), records.repeats, axis=0)
-    if records.lineage:
-        lived = learning_rates([line.config for line in records.lineage], num_rows, num_epochs)
-        for line, rate in zip(records.lineage, lived, strict=True):
-            rates[line.trial, line.epoch :] = rate[line.epoch :]
+def lived_rates(records: Records, num_rows: Sequence[int]) -> np.ndarray:
+    """The learning rate of the last update of each epoch of each trial, [n k, E]; `num_rows` are those of each fold."""
+    num_trials, num_epochs = records.train_loss.shape
+    lived = [(trial, 0, records.configs[trial // records.repeats]) for trial in range(num_trials)]
+    lived += [(line.trial, line.epoch, line.config) for line in records.lineage]
+    rates = np.zeros((num_trials, num_epochs))
+    for fold, rows in enumerate(num_rows):
+        some = [entry for entry in lived if entry[0] % records.repeats % len(num_rows) == fold]
+        for (trial, epoch, _), rate in zip(some, learning_rates([c for *_, c in some], rows, num_epochs), strict=True):
+            rates[trial, epoch:] = rate[epoch:]
     return rates
 
 

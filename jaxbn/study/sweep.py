@@ -90,7 +90,7 @@ def sweep(
     results = Results(
         request=request(setup),
         trials=trials_frame(records, asked.folds),
-        curves=curves_frame(records, setup.plan.num_rows[0]),
+        curves=curves_frame(records, setup.plan.num_rows),
         lineage=lineage_frame(records),
         summary=Summary(
             task=setup.dataset.task,
