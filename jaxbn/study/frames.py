@@ -1,17 +1,13 @@
 """Trials and curves as tables."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxbn.nn.optimizers import learning_rate
-from jaxbn.nn.types import Hyperparams
-from jaxbn.search import HYPERPARAMETERS, Config, split
+from jaxbn.search import HYPERPARAMETERS, Config
+from jaxbn.study.rates import learning_rates
 from jaxbn.study.records import Records
 
 if TYPE_CHECKING:
@@ -100,26 +96,10 @@ def lived_rates(records: Records, num_rows: Sequence[int]) -> np.ndarray:
     rates = np.zeros((num_trials, num_epochs))
     for fold, rows in enumerate(num_rows):
         some = [entry for entry in lived if entry[0] % records.repeats % len(num_rows) == fold]
-        for (trial, epoch, _), rate in zip(some, learning_rates([c for *_, c in some], rows, num_epochs), strict=True):
+        curves = learning_rates([config for *_, config in some], rows, num_epochs, range(num_epochs))
+        for (trial, epoch, _), rate in zip(some, curves, strict=True):
             rates[trial, epoch:] = rate[epoch:]
     return rates
-
-
-def learning_rates(configs: list[Config], num_rows: int, num_epochs: int) -> np.ndarray:
-    """The learning rate of the last update of each epoch, [n, E]."""
-    hyperparams = [
-        dataclasses.replace(split(config, num_epochs=num_epochs)[1], hidden_units=None) for config in configs
-    ]
-    stacked: Hyperparams = jax.tree.map(lambda *leaves: np.stack(leaves), *hyperparams)
-    steps = -(-num_rows // np.minimum(np.asarray(stacked.batch_size), num_rows))
-
-    def curve(hyperparams: Hyperparams, steps_per_epoch: jax.Array) -> jax.Array:
-        last = (jnp.arange(num_epochs) + 1) * steps_per_epoch - 1
-        return jax.vmap(lambda step: learning_rate(hyperparams, step, steps_per_epoch=steps_per_epoch))(last)
-
-    real = jax.dtypes.canonicalize_dtype(float)
-    as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, stacked)
-    return np.array(jax.jit(jax.vmap(curve))(as_real, steps))
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -9,15 +9,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
-import numpy as np
-
 from jaxbn.engine.run import Trainer
-from jaxbn.engine.tiles import Member, fitting, taken
+from jaxbn.engine.tiles import Member, taken
 from jaxbn.errors import UserError, unknown
-from jaxbn.nn.optimizers import learning_rate
 from jaxbn.nn.types import TrainState, Variables
-from jaxbn.search import HYPERPARAMETERS, Config, split
+from jaxbn.search import HYPERPARAMETERS, Config
+from jaxbn.study.rates import learning_rates
 from jaxbn.study.weights import used
 
 BECAUSE = {
@@ -184,7 +181,7 @@ def follow(
         if not results:
             return
         loss, scores = float(results[0].train_loss[0, 0]), results[0].scores[0, 0].tolist()
-        rate = _rate(config, epoch, num_epochs=trainer.plan.num_epochs, num_rows=trainer.plan.num_rows[fold])
+        rate = learning_rates([config], trainer.plan.num_rows[fold], trainer.plan.num_epochs, [epoch]).item()
         point = Point(
             config,
             Observed(epoch + 1, rate, _finite(loss), tuple(map(_finite, scores))),
@@ -198,22 +195,6 @@ def follow(
 def config_at(schedule: Sequence[Segment], epoch: int) -> Config:
     """The hyperparameters of an epoch, from 0."""
     return next(segment.config for segment in reversed(schedule) if segment.epoch <= epoch)
-
-
-@jax.jit
-def _learning_rate(hyperparams: Any, step: Any, steps_per_epoch: Any) -> jax.Array:
-    return learning_rate(hyperparams, step, steps_per_epoch=steps_per_epoch)
-
-
-def _rate(config: Config, epoch: int, *, num_epochs: int, num_rows: int) -> float:
-    """The learning rate of the last update of an epoch, from 0."""
-    _, hyperparams = split(fitting(config, num_rows), num_epochs=num_epochs)
-    steps = -(-num_rows // int(hyperparams.batch_size))
-    real = jax.dtypes.canonicalize_dtype(float)
-    # Without the widths, networks of all depths share the program.
-    scalars = dataclasses.replace(hyperparams, hidden_units=None)
-    as_real = jax.tree.map(lambda a: a.astype(real) if a.dtype == np.float64 else a, scalars)
-    return float(_learning_rate(as_real, np.int32((epoch + 1) * steps - 1), np.int32(steps)))
 
 
 def _finite(value: float) -> float | None:

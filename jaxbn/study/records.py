@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 
 from jaxbn.engine.run import TileResult
@@ -160,12 +161,11 @@ class Records:
         self.diverged[trials] = result.diverged
         self.seconds[trials] += result.seconds / len(trials)
         for place, trial in enumerate(trials.tolist()):
-            state = taken(result.state, place)
             if goes_on:
-                self.states[trial] = state
+                self.states[trial] = taken(result.state, place)
                 self.weights.pop(trial // self.repeats, None)
             else:
-                self._end(trial, state)
+                self._end(trial, jax.tree.map(lambda leaf, place=place: leaf[place], result.state.variables))
         if self.repeats == 1:
             self.forget()
 
@@ -178,12 +178,12 @@ class Records:
         self.configs[number] = config
         self.lineage.append(Ancestry(trial, epoch, source * self.repeats + place, config))
 
-    def _end(self, trial: int, state: TrainState) -> None:
+    def _end(self, trial: int, variables: Variables) -> None:
         """A trial does not train on, as far as is known; the weights of first trials are candidates to be kept."""
         self.states.pop(trial, None)
         number, place = divmod(trial, self.repeats)
         if place == 0:
-            self.weights[number] = used(state.variables, self.configs[number].widths)
+            self.weights[number] = used(variables, self.configs[number].widths)
 
     def forget(self) -> None:
         """Drop the weights of configurations that do not rank among the highest of those that have ended."""
@@ -205,7 +205,7 @@ class Records:
         # Who takes over another's state leaves its own weights behind, which may still be the best that there are.
         leaving = np.concatenate([stopped, edit.ended, edit.keep[edit.keep != edit.source]])
         for trial in self.trials(cohort.numbers[leaving]).ravel().tolist():
-            self._end(trial, old[trial])
+            self._end(trial, old[trial].variables)
         kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
         self.states = {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
         self.forget()
@@ -225,7 +225,7 @@ class Records:
         for trial, state in list(self.states.items()):
             number = trial // self.repeats
             if self.changes.get(number, (None, number))[1] == number:
-                self._end(trial, state)
+                self._end(trial, state.variables)
         self.states, self.changes = {}, {}
         self.forget()
 
