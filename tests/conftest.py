@@ -1,7 +1,12 @@
 """Settings of every test. The device is JAX's own choice, so that the same tests run on an accelerator."""
 
+import os
+
 import jax
 from hypothesis import settings
+
+# Tests count compilations, and leave nothing behind.
+os.environ["JAXBN_CACHE"] = "off"
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -70,9 +70,11 @@ def run(arguments: Arguments) -> int:
         raise UserError(f"{str(arguments.log)!r} exists already: choose another --log")
     with display("Starting JAX and reading the data"):
         from jaxbn.data import load_data
+        from jaxbn.engine.cache import keep_programs
         from jaxbn.study.logbook import Log
         from jaxbn.study.panda import Panda
 
+        keep_programs()
         recorded = None if arguments.replay is None else Log.load(arguments.replay)
         if recorded is None:
             panda = Panda(

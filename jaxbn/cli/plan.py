@@ -22,11 +22,14 @@ def run(experiment: Experiment) -> int:
         UserError: the sweep would refuse to run.
     """
     with display(f"Starting JAX and reading {experiment.data}"):
+        from jaxbn.engine.cache import keep_programs
         from jaxbn.study import run_dir
         from jaxbn.study.setup import set_up
 
         if experiment.out is not None:
             run_dir.check_free(experiment.out, overwrite=experiment.overwrite)
+        # The plan is that of a sweep on this machine, whose speed is measured once.
+        keep_programs()
         setup = set_up(space_of(experiment), dataset_of(experiment), settings_of(experiment))
     if experiment.json:
         record = {

@@ -34,11 +34,15 @@ def run(experiment: Experiment, *, started: float) -> int:
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     with display(f"Starting JAX and reading {experiment.data}") as shown:
+        from jaxbn.engine.cache import keep_programs
+        from jaxbn.engine.run import machine
         from jaxbn.study import run_dir
         from jaxbn.study.sweep import sweep
 
         out = experiment.out or free_name(experiment.data, stamp)
         run_dir.check_free(out, overwrite=experiment.overwrite)
+        keep_programs()
+        machine()
 
         space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)
         results = sweep(

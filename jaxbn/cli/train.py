@@ -43,6 +43,7 @@ def run(arguments: Arguments) -> int:
     """
     folder, number = trial_of(arguments.trial)
     with display("Starting JAX and reading the run") as shown:
+        from jaxbn.engine.cache import keep_programs
         from jaxbn.study.files import check_place, new_folder
         from jaxbn.study.results import Results
         from jaxbn.study.retrain import retrain
@@ -56,6 +57,7 @@ def run(arguments: Arguments) -> int:
         if out.exists() and not (out / "model.json").is_file():
             raise UserError(f"{str(out)!r} holds no model, so it is not overwritten: choose another --out")
         check_place(out)
+        keep_programs()
         metrics, rank_by = choose_metrics(results.summary.metric, results.summary.task)
         epochs = results.request.num_epochs
         shown.follow(Progress(1, epochs, (epochs,), 1, metrics[rank_by], rank_by))

@@ -83,7 +83,8 @@ def flops_per_row(spec: Spec, sizes: Sizes) -> int:
 
 def member_step_seconds(spec: Spec, batch_size: int, sizes: Sizes, rates: Rates) -> float:
     """Seconds of one worker that a step of one member adds to a tile."""
-    units = sizes.num_inputs + sum(spec.widths) + sizes.num_outputs
+    # An input is gathered and handed to the members; a unit is also normalised, and has a derivative.
+    units = sizes.num_inputs / 4 + sum(spec.widths) + sizes.num_outputs
     per_row = flops_per_row(spec, sizes) / rates.flops + units * rates.activation
     # Merged optimizers all pass over the parameters.
     return batch_size * per_row + num_params(spec, sizes) * rates.parameter * (1 + len(spec.optimizers)) / 2

@@ -16,6 +16,10 @@ from jaxbn.engine.programs import Problem, sizes_of
 from jaxbn.nn.types import Spec
 from jaxbn.search import LADDER, Band, Config, Padding, pad, split
 
+SHARE = 0.4
+"""Of the seconds of compiling that a sweep is charged with: kept programs serve the sweeps that follow, and around the
+optimum the sum of compiling and training hardly changes."""
+
 
 def choose_padding(
     probes: Sequence[Config],
@@ -101,8 +105,8 @@ def choose_bands(
             cells[w, b, i, j] += steps * cost.member_step_seconds(spec, batches[j], sizes_of(problem), rates)
 
     shapes = {dataclasses.replace(core, widths=(), batch_size=0) for core in cores}
-    compile_epoch = rates.compile * len(shapes)
-    compile_small = rates.compile_small * len({(spec.activation, spec.normalization) for spec in shapes})
+    compile_epoch = SHARE * rates.compile * len(shapes)
+    compile_small = SHARE * rates.compile_small * len({(spec.activation, spec.normalization) for spec in shapes})
 
     @functools.cache
     def of_width(first: int, last: int) -> tuple[float, tuple[int, ...]]:

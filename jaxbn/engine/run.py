@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,9 +21,11 @@ import numpy as np
 from jax import Array
 
 from jaxbn.engine import cost, keys
+from jaxbn.engine.cache import kept_in
 from jaxbn.engine.data import Data, place
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
+from jaxbn.engine.speed import Speed, remembered
 from jaxbn.engine.tiles import Tile, stacked
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
@@ -104,9 +107,16 @@ def workers() -> list[Device]:
 
 
 def machine() -> cost.Rates:
-    """Rates of this machine."""
+    """Rates of this machine: measured once and remembered where compiled programs are kept, else those of its kind."""
     devices = workers()
-    return cost.rates(devices[0].platform, len(devices))
+    rates, folder = cost.rates(devices[0].platform, len(devices)), kept_in()
+    return rates if folder is None else _speed(folder, len(devices)).scaled(rates)
+
+
+@functools.cache
+def _speed(folder: Path, num_workers: int) -> Speed:
+    devices = workers()
+    return remembered(folder, devices, cost.rates(devices[0].platform, num_workers))
 
 
 class Trainer:
