@@ -73,6 +73,8 @@ class Experiment:
     """Share of the rows to judge the winner by."""
     test_data: File = None
     """Rows to judge the winner by, read like DATA, instead of a share of it."""
+    devices: Annotated[Count | None, arg(help_behavior_hint="(default: all)")] = None
+    """How many of the local devices train at once."""
     class_weight: Annotated[str | None, arg(metavar="balanced", help_behavior_hint="")] = None
     """Let every class count the same in training."""
     drop: Annotated[tuple[str, ...], arg(metavar="COL", help_behavior_hint="")] = ()

@@ -27,6 +27,7 @@ from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
 from jaxbn.engine.speed import Speed, remembered
 from jaxbn.engine.tiles import Tile, stacked
+from jaxbn.errors import UserError
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
 
@@ -97,26 +98,44 @@ class TileResult:
     seconds: float
 
 
-def workers() -> list[Device]:
-    """A device for each worker: the accelerators, or the CPU once per core that this process may use."""
+def workers(count: int | None = None) -> list[Device]:
+    """A device for each worker: every local device once, or a single CPU once per core that this process may use.
+
+    Args:
+        count: how many of the local devices; None is all of them.
+
+    Raises:
+        UserError: there are fewer.
+    """
     devices = jax.local_devices()
+    if count is not None and not 1 <= count <= len(devices):
+        kind = devices[0].device_kind
+        raise UserError(f"devices = {count} and JAX has {len(devices)} of kind {kind!r}: ask for 1 to {len(devices)}")
+    devices = devices[:count]
+    return devices * _cores() if len(devices) == 1 and devices[0].platform == "cpu" else devices
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine(count: int | None = None) -> cost.Rates:
+    """Rates of this machine: measured once and remembered where compiled programs are kept, else those of its kind.
+
+    Args:
+        count: how many of the local devices are used; None is all of them.
+    """
+    devices, folder = workers(count), kept_in()
     if devices[0].platform == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return [devices[0]] * cores
-    return devices
-
-
-def machine() -> cost.Rates:
-    """Rates of this machine: measured once and remembered where compiled programs are kept, else those of its kind."""
-    devices = workers()
-    rates, folder = cost.rates(devices[0].platform, len(devices)), kept_in()
-    return rates if folder is None else _speed(folder, len(devices)).scaled(rates)
+        # More devices than cores, which XLA can be told to make of a CPU, are no faster, and are planned for alike.
+        devices = devices[:1] * min(max(len(devices), 1), _cores())
+    rates = cost.rates(devices[0].platform, len(devices))
+    return rates if folder is None else _speed(folder, tuple(devices)).scaled(rates)
 
 
 @functools.cache
-def _speed(folder: Path, num_workers: int) -> Speed:
-    devices = workers()
-    return remembered(folder, devices, cost.rates(devices[0].platform, num_workers))
+def _speed(folder: Path, devices: tuple[Device, ...]) -> Speed:
+    return remembered(folder, list(devices), cost.rates(devices[0].platform, len(devices)))
 
 
 class Trainer:
@@ -131,6 +150,7 @@ class Trainer:
         seed: of weights, data order and dropout.
         on_event: called from worker threads, as things happen.
         deadline: when to stop, by `time.perf_counter`.
+        devices: how many of the local devices train; None is all of them.
     """
 
     def __init__(
@@ -141,9 +161,10 @@ class Trainer:
         seed: int,
         on_event: Callable[[Event], None],
         deadline: float = float("inf"),
+        devices: int | None = None,
     ) -> None:
         self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
-        self.devices = workers()
+        self.devices = workers(devices)
         self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
         self.order = _orders(seed, plan)

@@ -120,7 +120,11 @@ class Panda:
         since = line.points[-1] if line.points else None
         try:
             with Trainer(
-                self._plan(line.config), [self._arrays], seed=self._log.start.seed, on_event=lambda event: None
+                self._plan(line.config),
+                [self._arrays],
+                seed=self._log.start.seed,
+                on_event=lambda event: None,
+                devices=1,
             ) as trainer:
                 for point in follow(trainer, ahead, began + num_epochs, since=since):
                     line = self._line = extended(line, point)

@@ -53,7 +53,7 @@ class Case:
     def points(self, plan: Plan, until: int, on_event: Callable[[Event], None]) -> Iterator[Point]:
         """Train it through its schedule with the programs of a plan, which has a problem for each fold."""
         arrays = [host_data(self.prepared, self.problem)] * self.folds
-        with Trainer(plan, arrays, seed=self.seed, on_event=on_event) as trainer:
+        with Trainer(plan, arrays, seed=self.seed, on_event=on_event, devices=1) as trainer:
             yield from follow(trainer, self.schedule, until, replicate=self.replicate, fold=self.fold)
 
     def model(self, point: Point) -> FittedModel:

@@ -37,6 +37,7 @@ class Settings:
         target_score: end as soon as a trial has it, or better: less, for a loss; None: no target.
         keep: how many of the highest-ranked configurations keep their weights.
         tile_size: members that train together; None leaves it to the planner.
+        devices: how many of the local devices train at once; None is all of them.
 
     Raises:
         UserError: a number makes no sense, or what is enqueued is no list of configurations.
@@ -63,6 +64,7 @@ class Settings:
     target_score: float | None = None
     keep: int = 16
     tile_size: int | None = None
+    devices: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in WHOLE.items():
@@ -102,10 +104,11 @@ WHOLE = {
     "seed": 0,
     "keep": 1,
     "tile_size": 1,
+    "devices": 1,
 }
 REAL = {"factor": 3, "valid_fraction": 0.2, "test_fraction": 0.2, "time_budget": 60, "target_score": 0.95}
 """And a usual value of each."""
-OPTIONAL = ("num_rounds", "interval", "patience", "tile_size", "time_budget", "target_score")
+OPTIONAL = ("num_rounds", "interval", "patience", "tile_size", "devices", "time_budget", "target_score")
 
 
 def _check_number(name: str, value: Any, usual: float) -> None:

@@ -140,7 +140,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
                 problems,
                 num_rows=num_rows,
                 rungs=method.rungs(rounds[0], settings.num_epochs),
-                rates=machine(),
+                rates=machine(settings.devices),
                 num_rounds=len(rounds),
                 num_replicates=settings.replicates,
                 probes=None if space is not None else configs,

@@ -77,7 +77,7 @@ def sweep(
     linear = Records.empty(asked.num_epochs, setup.metrics, setup.rank_by, repeats=asked.repeats)
     arrays = [host_data(fold.prepared, problem) for fold, problem in zip(setup.folds, setup.plan.problems, strict=True)]
     tell = listening(setup, clock, lambda: trainer.stop(), on_event)
-    with Trainer(setup.plan, arrays, seed=asked.seed, on_event=tell, deadline=ends) as trainer:
+    with Trainer(setup.plan, arrays, seed=asked.seed, on_event=tell, deadline=ends, devices=asked.devices) as trainer:
         search(setup, trainer, records, linear, clock, tell)
 
     highest = records.highest(np.array(sorted(records.weights), int), asked.keep)

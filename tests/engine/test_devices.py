@@ -1,0 +1,43 @@
+"""Several devices: a sweep over eight is the sweep over one, bit for bit."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import jaxbn
+from jaxbn.engine.run import machine, workers
+from jaxbn.errors import UserError
+
+SWEEP = """
+import sys, jax, jaxbn
+assert len(jax.local_devices()) == 8
+space = jaxbn.Space(hidden_units=8, num_layers=1, batch_size=32, learning_rate=jaxbn.Float(0.001, 0.1, scale="log"))
+for name, devices in (("one", 1), ("all", None), ("three", 3)):
+    results = jaxbn.sweep(space, "iris", num_configs=13, num_epochs=3, tile_size=2, devices=devices)
+    results.trials.drop("train_seconds").write_parquet(f"{sys.argv[1]}/{name}.parquet")
+"""
+
+
+def test_eight_devices_learn_what_one_does(tmp_path):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    done = subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, every, three = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("one", "all", "three"))
+    assert_frame_equal(one, every, check_exact=True)
+    assert_frame_equal(one, three, check_exact=True)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator has a worker each")
+def test_one_cpu_has_a_worker_per_core():
+    assert len(workers()) == machine().workers
+    assert len(set(workers())) == len(jax.local_devices())
+
+
+def test_more_devices_than_there_are_is_a_mistake():
+    with pytest.raises(UserError, match=r"devices = 99 and JAX has \d+ of kind .*: ask for 1 to"):
+        jaxbn.plan(None, "iris", num_configs=2, devices=99)
