@@ -44,6 +44,7 @@ class Job:
         cores: how many processes or threads.
         began: when the process was asked for, by `time.monotonic`, which all processes share.
         folder: an empty folder of its own.
+        kept: a folder in which jaxbn keeps compiled programs, as its command line does; None keeps none.
     """
 
     search: str
@@ -55,6 +56,7 @@ class Job:
     cores: int
     began: float
     folder: str
+    kept: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ def jaxbn_sweep(job: Job, scheduler: str) -> None:
     from jaxbn.engine.run import TileEpoch
     from jaxbn.study.setup import Setup
 
+    if job.kept is not None:
+        from jaxbn.engine.cache import keep_programs
+
+        keep_programs(job.kept)
     record, ranks = record_of(job), []
 
     def settled(setup: Setup) -> None:

@@ -4,6 +4,9 @@ Importing, compiling and reading are inside the time. jaxbn's sweep with Hyperba
 (TPE, Hyperband pruner) over torch; scikit-learn's HalvingRandomSearchCV: see `benchmarks.searches`. All use the same
 training and validation rows. They run one after the other, each stopped after `--seconds` or when it is done.
 
+By default jaxbn compiles everything anew. With `--kept` it finds its programs where an earlier search of another seed,
+which is not measured, has left them, as `jaxbn sweep` does from its second run on.
+
 The target is the score that only the best 1 % of configs reach, at any epoch, in a full sweep with another seed:
 
     python -m benchmarks.time_to_best --data mnist5k --make-target --json FILE --figure FILE
@@ -51,7 +54,9 @@ def write_rows(data: str, seed: int, path: Path) -> None:
     np.savez(path, x_train=train.x, y_train=train.y, x_valid=valid.x, y_valid=valid.y)
 
 
-def measure(search: str, limit: float, asked: argparse.Namespace, seed: int, rows: Path) -> Run:
+def measure(
+    search: str, limit: float, asked: argparse.Namespace, seed: int, rows: Path, kept: Path | None = None
+) -> Run:
     """Run one search in a process of its own, for so many seconds at most."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     # A compilation that is kept from an earlier run would be a head start.
@@ -61,7 +66,18 @@ def measure(search: str, limit: float, asked: argparse.Namespace, seed: int, row
         environment["JOBLIB_TEMP_FOLDER"] = folder
         errors = Path(folder) / "errors.txt"
         began = time.monotonic()
-        job = Job(search, asked.data, str(rows), seed, asked.num_configs, asked.num_epochs, cores(), began, folder)
+        job = Job(
+            search,
+            asked.data,
+            str(rows),
+            seed,
+            asked.num_configs,
+            asked.num_epochs,
+            cores(),
+            began,
+            folder,
+            None if kept is None else str(kept),
+        )
         with errors.open("w") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.searches", json.dumps(asdict(job))],
@@ -71,7 +87,7 @@ def measure(search: str, limit: float, asked: argparse.Namespace, seed: int, row
             )
             try:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(limit)
+                    process.wait(limit if math.isfinite(limit) else None)
             finally:
                 finished, ran = process.poll() is not None, time.monotonic() - began
                 _end(process)
@@ -145,6 +161,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--seconds", type=float, default=180.0, help="when each search is stopped (default 180)")
     parser.add_argument("--searches", nargs="+", choices=tuple(SEARCHES), default=list(SEARCHES), metavar="NAME")
+    parser.add_argument("--kept", action="store_true", help="let jaxbn find its programs compiled")
     parser.add_argument("--num-configs", type=int, default=1024, help="of jaxbn and scikit-learn (default 1024)")
     parser.add_argument("--num-epochs", type=int, default=27, help="the most for one config (default 27)")
     goal = parser.add_mutually_exclusive_group()
@@ -188,6 +205,7 @@ def _fresh(arguments: argparse.Namespace) -> dict:
         "about": about_machine(),
         "data": arguments.data,
         "seconds": arguments.seconds,
+        "kept": arguments.kept,
         "num_configs": arguments.num_configs,
         "num_epochs": arguments.num_epochs,
         "target": None,
@@ -207,11 +225,15 @@ def _measure_all(arguments: argparse.Namespace, record: dict, folder: Path) -> N
             searches.append(search)
             # Whoever is first to import would wait for the disk.
             subprocess.run([sys.executable, "-c", f"import {', '.join(PACKAGES[search])}"], check=True)
+    kept = folder / "kept" if arguments.kept else None
+    for search in searches:
+        if kept is not None and search.startswith("jaxbn"):
+            measure(search, math.inf, arguments, TARGET_SEED, folder / "none", kept)
     for seed in arguments.seeds:
         rows = folder / f"rows-{seed}.npz"
         write_rows(arguments.data, seed, rows)
         for search in searches:
-            run = measure(search, arguments.seconds, arguments, seed, rows)
+            run = measure(search, arguments.seconds, arguments, seed, rows, kept)
             record["runs"].append(asdict(run))
             best = run.curve[-1][1] if run.curve else math.nan
             ended = "done" if run.finished else "stopped"
