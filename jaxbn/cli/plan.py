@@ -40,6 +40,7 @@ def run(experiment: Experiment) -> int:
             "rungs": [{"epochs": rung.epochs, "survivors": rung.survivors} for rung in setup.plan.rungs],
             "flops": setup.plan.flops,
             "bytes": setup.plan.bytes,
+            "host_bytes": setup.plan.host_bytes,
             "seconds": {"compile": setup.plan.compile_seconds, "train": setup.plan.total_train_seconds},
             "notes": setup.notes,
         }

@@ -21,6 +21,10 @@ from jaxbn.search.propose import random
 
 NUM_PROBES = 512
 PROBE_SEED = 2015
+HELD = 1.25
+"""For each that will survive a rung, so many states of trained trials are held until those that cannot are let go."""
+TRIAL_BYTES = 10_000
+"""What is kept on the host of a trial beside its curve: configuration, tile, rows of tables; measured."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +162,26 @@ class Plan:
         largest = sorted(tiles, reverse=True)
         return data + 2 * sum(largest[: self.rates.workers])
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the states that wait on the host for a decision, at the most; none where nobody decides.
+
+        Those that train on from the last rung, and those that have trained and may survive the next one.
+        """
+        survivors, sizes = [sum(rung.survivors) for rung in self.rungs], sizes_of(self.problem)
+        states = [
+            (before if place else 0) + min(HELD * after, before)
+            for place, (before, after) in enumerate(itertools.pairwise(survivors))
+        ]
+        everybody = sum(len(tile.trials) * cost.bytes_per_member(tile.program.spec, sizes) for tile in self.tiles)
+        return round(everybody * max(states, default=0) / max(survivors[0], 1))
+
+    @property
+    def host_bytes(self) -> int:
+        """Bytes of host memory that grow with the number of trials."""
+        curve = 8 * self.num_epochs * (1 + len(self.problem.metrics))
+        return self.num_trials * (TRIAL_BYTES + curve) + self.waiting_bytes
+
     def __str__(self) -> str:
         """The plan as tables: a line for each program, and, where there are several, one for each rung."""
         header = ("program", "hidden", "batch", "optimizer", "T", "trials", "tiles", "train s")
@@ -184,7 +208,8 @@ class Plan:
                 *([] if len(self.rungs) == 1 else ["", *_table(self._rung_lines())]),
                 "",
                 f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} programs",
-                f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB, "
+                f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
+                f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
                 f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
             ]
         )

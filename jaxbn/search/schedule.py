@@ -82,12 +82,15 @@ class Scheduler:
         rungs: `(num_configs, num_epochs) -> rungs`, the last of `num_epochs`.
         decide: called between two rungs.
         edits: whether hyperparameters change while training, so that trials have a lineage.
+        early: whether who is stopped among some of a cohort is stopped among all of it too, so that a state need not
+            wait for the others.
     """
 
     name: str
     rungs: Callable[[int, int], tuple[Rung, ...]]
     decide: Decide
     edits: bool = False
+    early: bool = False
 
 
 def brackets_of(seed: int, rungs: tuple[Rung, ...]) -> np.ndarray:

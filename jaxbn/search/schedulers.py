@@ -31,7 +31,9 @@ def scheduler(name: str, *, num_epochs: int, factor: float = 3, min_epochs: int 
         case "halving" | "hyperband":
             budgets(num_epochs, factor, min_epochs)
             table = halving_rungs if name == "halving" else hyperband_rungs
-            return Scheduler(name, lambda n, e: table(n, e, factor=factor, min_epochs=min_epochs), keep_best)
+            return Scheduler(
+                name, lambda n, e: table(n, e, factor=factor, min_epochs=min_epochs), keep_best, early=True
+            )
         case "pbt":
             if interval < 1:
                 raise UserError(f"an interval of {interval} epochs is no budget: give a whole number of at least 1")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxbn.engine.plan import HELD
 from jaxbn.engine.run import Compiled, Event, TileEpoch, Trainer
 from jaxbn.search import Cohort, Config, Edit, Rung
 from jaxbn.search.schedule import brackets_of
@@ -56,12 +57,20 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
             last = place + 1 == len(rungs)
             waiting = records.members(cohort.numbers, num_folds)
             tiles = plan.pack(waiting, rung=place, start=cohort.epoch, until=rung.epochs)
+            held = 0
             for result in trainer.train([*tiles, *beside]):
                 clock.training.append((result.start, result.start + result.seconds))
                 if result.tile.trials[0] >= beyond:
                     linear.record(result, first_trial=beyond)
                 else:
                     records.record(result, goes_on=not last)
+                    held += len(result.tile.trials)
+                    if (
+                        setup.scheduler.early
+                        and not last
+                        and held > HELD * sum(rungs[place + 1].survivors) * records.repeats
+                    ):
+                        held = thin(setup, records, dataclasses.replace(cohort, epoch=rung.epochs), rungs[place + 1])
                     if reached(setup, records):
                         trainer.stop()
             beside = []
@@ -78,6 +87,27 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
         records.finish()
         if trainer.stopped:
             return
+
+
+def thin(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> int:
+    """Let go of states that cannot survive the next decision: many that wait for it would fill the memory.
+
+    Args:
+        setup: what has been settled.
+        records: with some of the cohort trained up to the decision.
+        cohort: everybody.
+        rung: the next one.
+
+    Returns:
+        How many states of trained trials are left.
+    """
+    trials = records.trials(cohort.numbers)
+    trained = ((records.epochs[trials] == cohort.epoch) | records.diverged[trials]).all(1)
+    seen = part(cohort, np.flatnonzero(trained))
+    edit = setup.scheduler.decide(setup.settings.seed, seen, records.history(), rung)
+    stays = np.concatenate([edit.keep, edit.ended])
+    records.release(np.delete(seen.numbers, stays))
+    return len(stays) * records.repeats
 
 
 def propose(setup: Setup, records: Records, num_configs: int) -> list[Config]:

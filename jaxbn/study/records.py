@@ -190,6 +190,13 @@ class Records:
         highest = self.highest(np.array(sorted(self.weights), int), self.keep)
         self.weights = {number: self.weights[number] for number in highest}
 
+    def release(self, numbers: np.ndarray) -> None:
+        """Let the states of configurations go that will not train on, whatever the rest of their cohort does."""
+        for trial in self.trials(numbers).ravel().tolist():
+            if trial in self.states:
+                self._end(trial, self.states[trial].variables)
+        self.forget()
+
     def apply(self, cohort: Cohort, edit: Edit, *, trace: bool) -> None:
         """Carry out a decision: who ends, and who goes on from whose state with which hyperparameters.
 
@@ -205,7 +212,8 @@ class Records:
         # Who takes over another's state leaves its own weights behind, which may still be the best that there are.
         leaving = np.concatenate([stopped, edit.ended, edit.keep[edit.keep != edit.source]])
         for trial in self.trials(cohort.numbers[leaving]).ravel().tolist():
-            self._end(trial, old[trial].variables)
+            if trial in old:  # Others were released before.
+                self._end(trial, old[trial].variables)
         kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
         self.states = {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
         self.forget()

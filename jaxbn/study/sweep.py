@@ -12,7 +12,8 @@ import numpy as np
 
 from jaxbn.data import fingerprint
 from jaxbn.engine.data import host_data
-from jaxbn.engine.run import Trainer
+from jaxbn.engine.memory import check_memory
+from jaxbn.engine.run import Trainer, workers
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space
 from jaxbn.study import run_dir as directory
@@ -67,6 +68,7 @@ def sweep(
     if run_dir is not None:
         directory.check_free(run_dir, overwrite=overwrite)
     setup = set_up(space, data, asked, elapsed=import_seconds)
+    check_memory(setup.plan, workers(asked.devices)[0])
     if on_start is not None:
         on_start(setup)
 

@@ -59,6 +59,34 @@ def test_a_survivor_learns_what_it_would_have_learned_alone(swept, name):
     assert some.trials.filter(pl.col("status") == "ok").height >= 3
 
 
+@pytest.mark.parametrize("settings", [{}, {"replicates": 2}, {"patience": 2}])
+@pytest.mark.parametrize("name", KINDS[1:])
+def test_states_that_cannot_survive_do_not_wait(monkeypatch, name, settings):
+    from jaxbn.study import loop
+
+    def swept(held):
+        most, record = [0], loop.Records.record
+
+        def counting(records, result, **options):
+            record(records, result, **options)
+            trained = records.epochs > result.tile.start
+            most[0] = max(most[0], sum(bool(trained[trial]) for trial in records.states))
+
+        monkeypatch.setattr(loop, "HELD", held)
+        monkeypatch.setattr(loop.Records, "record", counting)
+        results = jaxbn.sweep(SPACE, "wine", num_configs=40, num_epochs=EPOCHS, scheduler=name, tile_size=2, **settings)
+        monkeypatch.setattr(loop.Records, "record", record)
+        return results, most[0]
+
+    (soon, few), (late, many) = swept(1.0), swept(1e9)
+    for one, other in zip(
+        (soon.trials, soon.curves, soon.leaderboard(5)), (late.trials, late.curves, late.leaderboard(5)), strict=True
+    ):
+        timeless = [column for column in one.columns if column != "train_seconds"]
+        assert one.select(timeless).equals(other.select(timeless), null_equal=True)
+    assert few < many
+
+
 def test_the_ladder_changes_rounding_alone():
     # T = 4 at first, 1 for the survivors: forced by a plan that the test makes.
     from jaxbn.study import setup as module

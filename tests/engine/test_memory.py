@@ -1,0 +1,73 @@
+"""What cannot fit is refused before it starts, with numbers."""
+
+import re
+
+import pytest
+
+import jaxbn
+from jaxbn.engine import cost, memory
+from jaxbn.engine.memory import check_memory, free_bytes
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.programs import sizes_of
+from jaxbn.engine.run import workers
+from jaxbn.errors import UserError
+
+SPACE = jaxbn.Space(hidden_units=64, num_layers=2, batch_size=32, learning_rate=jaxbn.Float(1e-3, 1, scale="log"))
+
+
+def plan(**settings) -> Plan:
+    return jaxbn.plan(SPACE, "iris", num_configs=90, num_epochs=9, **settings)
+
+
+def test_states_wait_where_somebody_decides():
+    whole, some, changing = (plan(scheduler=name) for name in ("none", "halving", "pbt"))
+    assert whole.waiting_bytes == 0
+    member = some.tiles[0]
+    each = cost.bytes_per_member(member.program.spec, sizes_of(some.problem))
+    # Rungs of 90, 30 and 10: 30 that train on and a quarter more than 10 that may, or a quarter more than 30.
+    assert some.waiting_bytes == pytest.approx(each * max(1.25 * 30, 30 + 1.25 * 10))
+    assert changing.waiting_bytes == pytest.approx(2 * 90 * each)
+    assert some.host_bytes > some.waiting_bytes
+
+
+def test_what_does_not_fit_is_refused(monkeypatch):
+    planned = plan(scheduler="halving")
+    monkeypatch.setattr(memory, "free_bytes", lambda: planned.host_bytes / 3)
+    with pytest.raises(UserError, match="GB are free: train at most") as caught:
+        check_memory(planned, workers()[0])
+    number = re.search(r"at most ([\d,]+) at once", str(caught.value))
+    assert number is not None
+    assert int(number[1].replace(",", "")) == int(planned.num_trials * memory.SPARE / 3)
+    monkeypatch.setattr(memory, "free_bytes", lambda: planned.host_bytes * 2)
+    check_memory(planned, workers()[0])
+    monkeypatch.setattr(memory, "free_bytes", lambda: None)
+    check_memory(planned, workers()[0])
+
+
+def test_a_sweep_refuses_before_it_writes(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
+    with pytest.raises(UserError, match="curves and results"):
+        jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=1, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("most", "used", "free"), [("1000", "300", 700), ("1000", "2000", 0), ("max", "300", None), (None, "300", None)]
+)
+def test_a_control_group_confines(monkeypatch, tmp_path, most, used, free):
+    if most is not None:
+        (tmp_path / "memory.max").write_text(most + "\n")
+    (tmp_path / "memory.current").write_text(used + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2 kB\n")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    assert free_bytes() == (2048 if free is None else free)
+
+
+def test_a_small_device_is_refused():
+    class Small:
+        def memory_stats(self):
+            return {"bytes_limit": 10}
+
+    with pytest.raises(UserError, match="give a smaller tile_size"):
+        check_memory(plan(), Small())
