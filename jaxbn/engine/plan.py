@@ -166,15 +166,20 @@ class Plan:
     def waiting_bytes(self) -> int:
         """Bytes of the states that wait on the host for a decision, at the most; none where nobody decides.
 
-        Those that train on from the last rung, and those that have trained and may survive the next one.
+        Those that train on from the last rung, and those that have trained and may survive the next one. Programs that
+        train longest come first, so the largest states wait for the others.
         """
         survivors, sizes = [sum(rung.survivors) for rung in self.rungs], sizes_of(self.problem)
-        states = [
+        waiting = [
             (before if place else 0) + min(HELD * after, before)
             for place, (before, after) in enumerate(itertools.pairwise(survivors))
         ]
-        everybody = sum(len(tile.trials) * cost.bytes_per_member(tile.program.spec, sizes) for tile in self.tiles)
-        return round(everybody * max(states, default=0) / max(survivors[0], 1))
+        states = sorted(
+            (cost.bytes_per_member(tile.program.spec, sizes) for tile in self.tiles for _ in range(len(tile.trials))),
+            reverse=True,
+        )
+        most = max(waiting, default=0) * len(states) / max(survivors[0], 1)
+        return round(sum(states[: math.ceil(most)]) * max(most / max(len(states), 1), 1))
 
     @property
     def host_bytes(self) -> int:

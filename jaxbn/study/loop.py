@@ -1,6 +1,7 @@
 """The loop: propose, train to the next rung, rank, decide. No method has a flag here."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -57,7 +58,9 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
             last = place + 1 == len(rungs)
             waiting = records.members(cohort.numbers, num_folds)
             tiles = plan.pack(waiting, rung=place, start=cohort.epoch, until=rung.epochs)
-            held = 0
+            held, room = 0, math.inf
+            if setup.scheduler.early and not last:
+                room = HELD * sum(rungs[place + 1].survivors) * records.repeats
             for result in trainer.train([*tiles, *beside]):
                 clock.training.append((result.start, result.start + result.seconds))
                 if result.tile.trials[0] >= beyond:
@@ -65,11 +68,7 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
                 else:
                     records.record(result, goes_on=not last)
                     held += len(result.tile.trials)
-                    if (
-                        setup.scheduler.early
-                        and not last
-                        and held > HELD * sum(rungs[place + 1].survivors) * records.repeats
-                    ):
+                    if held > room:
                         held = thin(setup, records, dataclasses.replace(cohort, epoch=rung.epochs), rungs[place + 1])
                     if reached(setup, records):
                         trainer.stop()
