@@ -75,6 +75,8 @@ class Experiment:
     """Rows to judge the winner by, read like DATA, instead of a share of it."""
     devices: Annotated[Count | None, arg(help_behavior_hint="(default: all)")] = None
     """How many of the local devices train at once."""
+    precision: Annotated[str, arg(metavar="float32|tf32|bfloat16")] = "float32"
+    """Of matrix products; weights, statistics and the optimizer's state are float32 whatever it is."""
     class_weight: Annotated[str | None, arg(metavar="balanced", help_behavior_hint="")] = None
     """Let every class count the same in training."""
     drop: Annotated[tuple[str, ...], arg(metavar="COL", help_behavior_hint="")] = ()

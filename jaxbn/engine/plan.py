@@ -265,6 +265,7 @@ def plan_tiles(
     probes: Sequence[Config] | None = None,
     extra: Sequence[Config] = (),
     tile_size: int | None = None,
+    precision: str = "float32",
 ) -> Plan:
     """Decide programs and tiles for configurations of a space.
 
@@ -281,6 +282,7 @@ def plan_tiles(
         extra: more configurations, known beforehand, that do not come from the space and train to the end; they are in
             the estimate and among the programs, but not in the tiles.
         tile_size: T of every tile, instead of the planner's choice.
+        precision: of matrix products.
 
     Returns:
         The plan.
@@ -302,6 +304,7 @@ def plan_tiles(
         num_epochs=mean_epochs,
         rates=rates,
     )
+    padding = dataclasses.replace(padding, precision=precision)
 
     expected: dict[tuple[Spec, int], float] = defaultdict(float)
     for probe in probes:

@@ -27,6 +27,8 @@ IN_UNITS = ("mse", "mae")
 """Scores that are in the units of the targets; the others do not change with them."""
 
 LOSSES = {"classification": losses.softmax_cross_entropy, "regression": losses.mean_squared_error}
+MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
+"""What JAX is asked for; where everything is bfloat16 there is nothing to ask."""
 METRICS = {"classification": metrics.CLASSIFICATION, "regression": metrics.REGRESSION}
 
 
@@ -99,7 +101,7 @@ def of_evaluate(program: Program) -> Program:
 
 
 def _without_training(spec: Spec) -> Spec:
-    kept = {"widths": spec.widths, "activation": spec.activation, "normalization": spec.normalization}
+    kept = {name: getattr(spec, name) for name in ("widths", "activation", "normalization", "precision")}
     return Spec(**kept, batch_size=0, optimizers=("sgd",))
 
 
@@ -133,7 +135,7 @@ def epoch(
         return jax.vmap(lambda s, x, h: one_step(s, dataclasses.replace(batch, x=x), h))(state, x, hyperparams)
 
     # All members of a tile have one batch size, so the number of steps is one number, not one per member.
-    with jax.default_matmul_precision("highest"):
+    with jax.default_matmul_precision(MATMUL[program.spec.precision]):
         return train.epoch(
             key,
             state,
@@ -176,7 +178,7 @@ def evaluate(
         finite = jnp.isfinite(jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(variables)])).all()
         return Report(jnp.stack(scores), finite)
 
-    with jax.default_matmul_precision("highest"):
+    with jax.default_matmul_precision(MATMUL[program.spec.precision]):
         return jax.vmap(one)(variables, hyperparams)
 
 

@@ -14,7 +14,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxbn.nn import batch_norm, dense
 from jaxbn.nn.batch_norm import BatchNormParams, BatchNormState
@@ -135,8 +135,11 @@ def _apply(
 ) -> tuple[Array, tuple[BatchNormState, ...]]:
     chex.assert_rank(x, 2)
     activation = ACTIVATION_FUNCTIONS[spec.activation]
-    stats = []
-    for index, layer in enumerate(variables.params.hidden):
+    params, stats = variables.params, []
+    if spec.precision == "bfloat16":
+        # Batch normalisation widens what it averages; its gamma and beta stay as they are.
+        x, params = x.astype(jnp.bfloat16), _with_dense_in(jnp.bfloat16, params)
+    for index, layer in enumerate(params.hidden):
         x = dense.apply(layer.dense, x)
         if layer.norm is not None:
             x, state = batch_norm.apply(
@@ -152,12 +155,21 @@ def _apply(
             if key is None:
                 raise ValueError("dropout needs a key in training: give `Batch.key`")
             x = _dropout(jax.random.fold_in(key, index), x, hyperparams.dropout)
-    return dense.apply(variables.params.output, x), tuple(stats)
+    outputs = dense.apply(params.output, x)
+    return outputs.astype(jnp.promote_types(outputs.dtype, variables.params.output.kernel.dtype)), tuple(stats)
+
+
+def _with_dense_in(kind: DTypeLike, params: MLPParams) -> MLPParams:
+    def cast(layer: Dense) -> Dense:
+        return jax.tree.map(lambda leaf: leaf.astype(kind), layer)
+
+    hidden = tuple(dataclasses.replace(layer, dense=cast(layer.dense)) for layer in params.hidden)
+    return MLPParams(hidden, cast(params.output))
 
 
 def _dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
     """Inverted dropout. The uniforms depend on (key, row, unit) alone, so padding and neighbours change nothing."""
     rows, columns = x.shape
     draw = jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row), (columns,), jnp.float32))
-    keep = 1 - jnp.asarray(rate, x.dtype)
-    return jnp.where(draw(jnp.arange(rows)) < keep, x / keep, 0)
+    keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
+    return jnp.where(draw(jnp.arange(rows)) < keep, (x / keep).astype(x.dtype), 0)

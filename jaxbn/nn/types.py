@@ -29,6 +29,7 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "momentum_ewa", "rmsprop", "adam", 
 DECAY_KINDS = ("none", "inverse_time", "exponential", "staircase", "inverse_sqrt", "cosine")
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "identity")
 NORMALIZATIONS = ("batch", "none")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Spec:
         dropout: whether the program can drop units at all.
         label_smoothing: whether the program can smooth labels at all.
         clip_norm: whether the program can clip gradients at all.
+        precision: one of `PRECISIONS`, of matrix products. With "bfloat16" activations are kept in it too; weights,
+            statistics, losses and the optimizer's state never are.
     """
 
     widths: tuple[int, ...] = (64, 64)
@@ -54,6 +57,7 @@ class Spec:
     dropout: bool = False
     label_smoothing: bool = False
     clip_norm: bool = False
+    precision: str = "float32"
 
 
 @flax.struct.dataclass

@@ -33,10 +33,12 @@ class Padding:
     Attributes:
         bands: by depth and ascending width; what fits in none stays as it is, so `()` pads nothing.
         optimizers: optimizers that share programs, of which a traced index chooses; `()` merges none.
+        precision: of the matrix products of all of them; nobody searches it.
     """
 
     bands: tuple[Band, ...] = ()
     optimizers: tuple[str, ...] = ()
+    precision: str = "float32"
 
     def pad(self, widths: tuple[int, ...], batch_size: int) -> tuple[tuple[int, ...], int]:
         """Padded widths and batch size of a configuration.
@@ -96,6 +98,7 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
         dropout=dropout > 0,
         label_smoothing=config.label_smoothing > 0,
         clip_norm=config.clip_norm is not None,
+        precision=padding.precision,
     )
     scalar = np.float64
     hyperparams = Hyperparams(

@@ -140,7 +140,7 @@ def recorded_padding(request: "Request") -> Padding:
         sizes[len(program["widths"]), max(widths)].add(program["batch_size"])
     merged = max((tuple(program["optimizers"]) for program in request.programs), key=len, default=())
     bands = (Band(depth, width, tuple(sorted(sizes[depth, width]))) for depth, width in sorted(sizes))
-    return Padding(tuple(bands), merged if len(merged) > 1 else ())
+    return Padding(tuple(bands), merged if len(merged) > 1 else (), request.precision)
 
 
 def recorded_tile_size(request: "Request", shape: Program) -> int:

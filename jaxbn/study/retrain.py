@@ -100,6 +100,7 @@ def retrain(
         rates=machine(),
         probes=configs,
         tile_size=1,
+        precision=request.precision,
     )
     *_, last = case.points(plan, results.trials["epochs"][trial] or request.num_epochs, on_event)
     if last.diverged:

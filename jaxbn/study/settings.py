@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxbn.data.prepare import ClassWeight
 from jaxbn.errors import UserError, unknown
+from jaxbn.nn.types import PRECISIONS
 from jaxbn.search import Config, Propose, from_values
 
 
@@ -38,6 +39,8 @@ class Settings:
         keep: how many of the highest-ranked configurations keep their weights.
         tile_size: members that train together; None leaves it to the planner.
         devices: how many of the local devices train at once; None is all of them.
+        precision: "float32", "tf32" or "bfloat16", of matrix products; weights, statistics and the optimizer's state
+            are float32 whatever it is.
 
     Raises:
         UserError: a number makes no sense, or what is enqueued is no list of configurations.
@@ -65,6 +68,7 @@ class Settings:
     keep: int = 16
     tile_size: int | None = None
     devices: int | None = None
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, least in WHOLE.items():
@@ -79,6 +83,8 @@ class Settings:
                 _check_number(name, value, usual)
         if self.time_budget is not None and self.time_budget <= 0:
             raise UserError(f"time_budget = {self.time_budget!r} is no number of seconds above 0: give one, such as 60")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", str(self.precision), PRECISIONS)
         _check_enqueued(self.enqueue)
         if len(self.enqueue) > self.num_configs:
             raise UserError(

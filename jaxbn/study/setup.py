@@ -146,6 +146,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
                 probes=None if space is not None else configs,
                 extra=linear,
                 tile_size=settings.tile_size,
+                precision=settings.precision,
             ),
         )
 

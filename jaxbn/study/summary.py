@@ -155,7 +155,8 @@ class Request:
         fingerprint: of the data.
         versions: of jaxbn, jax, jaxlib, flax and optax.
         device: its platform and kind.
-        programs: padded widths, padded batch size, optimizers, activation, normalization and T of each epoch program.
+        programs: padded widths, padded batch size, optimizers, activation, normalization, precision and T of each epoch
+            program.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -183,3 +184,8 @@ class Request:
     versions: dict[str, str]
     device: str
     programs: list[dict[str, Any]]
+
+    @property
+    def precision(self) -> str:
+        """Of matrix products; a record that does not say is from before there was a choice."""
+        return next((program["precision"] for program in self.programs if "precision" in program), "float32")

@@ -172,6 +172,7 @@ def request(setup: Setup) -> Request:
                 "optimizers": list(program.spec.optimizers),
                 "activation": program.spec.activation,
                 "normalization": program.spec.normalization,
+                "precision": program.spec.precision,
                 "tile_size": program.tile_size,
             }
             for program in setup.plan.programs

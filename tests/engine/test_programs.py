@@ -1,5 +1,7 @@
 """Every program lowers for every platform, whatever this machine is."""
 
+import re
+
 import jax
 import jax.export
 import pytest
@@ -31,3 +33,17 @@ def test_lowers_for_all_platforms(spec, task):
     for program in (of_init(epoch), epoch, of_evaluate(epoch)):
         exported = jax.export.export(jax.jit(function(program)), platforms=PLATFORMS)(*arguments(program))
         assert exported.platforms == PLATFORMS
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="what a CPU's compiler makes of it")
+def test_a_step_moves_nothing_only_to_transpose_it():
+    # A mini-batch without a member axis would cost two transpositions of weights a step: 15 to 20 % of the time.
+    spec = Spec(widths=(64, 64), optimizers=("adam", "momentum"))
+    program = Program("epoch", spec, 4, Problem("classification", 64, 10, 512, 128, ("loss", "accuracy")))
+    text = jax.jit(function(program)).lower(*arguments(program)).compile().as_text()
+    assert text is not None
+    assert " dot(" in text or "ynn_fusion" in text
+    assert " transpose(" not in text
+    layouts = re.findall(r"f32\[[\d,]+\]\{([\d,]+)\}", text)
+    assert layouts
+    assert all(layout == ",".join(map(str, reversed(range(layout.count(",") + 1)))) for layout in layouts)

@@ -71,7 +71,8 @@ def test_every_row_says_where_it_lives_and_hyperparams_and_spec_have_it_there():
             assert name in static or name in ("num_layers", "optimizer"), name
     # What lives on the device is a hyperparameter, or the end of the cosine.
     assert traced - NAMES == {"num_epochs"}
-    assert static - NAMES == {"widths", "optimizers"}
+    # What is not searched shapes the program all the same.
+    assert static - NAMES == {"widths", "optimizers", "precision"}
 
 
 def test_the_defaults_of_a_config_are_those_of_hyperparams():
