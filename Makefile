@@ -29,9 +29,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# PyTorch and Keras, the rivals, are large and in no lock.
+# PyTorch, the rival, is large and in no lock.
 bench: $(READY)
-	@$(BIN)/python -c 'import torch, keras' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[bench]'
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml

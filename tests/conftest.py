@@ -7,6 +7,8 @@ from hypothesis import settings
 
 # Tests count compilations, and leave nothing behind.
 os.environ["JAXBN_CACHE"] = "off"
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+jax.config.update("jax_compilation_cache_dir", None)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

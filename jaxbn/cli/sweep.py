@@ -42,7 +42,7 @@ def run(experiment: Experiment, *, started: float) -> int:
         out = experiment.out or free_name(experiment.data, stamp)
         run_dir.check_free(out, overwrite=experiment.overwrite)
         keep_programs()
-        machine(experiment.devices)
+        machine(experiment.devices)  # Measured here, it is inside what a time budget has to pay for.
 
         space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)
         results = sweep(

@@ -1,7 +1,8 @@
 """Compiled programs kept on disk from one process to the next.
 
 A compiled program is machine code that a later process runs, so its folder belongs to one person alone: made with mode
-0700, never followed through a link, and left unused where others may write to it. What was compiled for another jaxlib
+0700, never followed through a link, and refused where others could have written to it (on Windows that is left to its
+access lists). What was compiled for another jaxlib
 or another processor lies in another folder, because it may not run here.
 """
 
@@ -42,16 +43,16 @@ def keep_programs(place: str | Path | None = None) -> Path | None:
         UserError: the folder belongs to somebody else, or others may write to it.
     """
     place = os.environ.get(VARIABLE, "") if place is None else place
-    if str(place) == "off" or kept_in():
-        return kept_in()
-    above = Path(place) if str(place) else _users() / "jaxbn"
-    folder = above / kind_of_machine()
+    configured = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if str(place) == "off" or configured:
+        return Path(configured) if configured else None
     try:
-        # Who may write to the folder above could put another one in the place of ours.
-        _make(above, others=0o055)
-        _make(folder, others=0)
+        above = Path(place).absolute() if str(place) else _users() / "jaxbn"
+        folder = above / kind_of_machine()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check(above, folder)
         trim(above, MOST_BYTES)
-    except OSError:
+    except (OSError, RuntimeError):  # `Path.home` raises the latter where a user has none.
         # A sweep needs no cache: it compiles anew.
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -63,9 +64,9 @@ def keep_programs(place: str | Path | None = None) -> Path | None:
 
 
 def kept_in() -> Path | None:
-    """The folder in which this process keeps compiled programs; None where it keeps none."""
+    """The folder in which `keep_programs` lets this process keep programs; None where it does not."""
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    return Path(folder) if folder else None
+    return Path(folder) if folder and Path(folder).name == kind_of_machine() else None
 
 
 def kind_of_machine() -> str:
@@ -81,20 +82,25 @@ def kind_of_machine() -> str:
 
 
 def trim(folder: Path, most_bytes: int) -> None:
-    """Delete the files that have not been used for longest, until the others take at most half of so many bytes.
+    """Delete the programs that have not been used for longest, until the others take at most half of so many bytes.
+
+    Nothing but programs is counted or deleted, whatever else lies in the folder. When a program was used is what the
+    file system says; where it keeps no times of reading, it is when the program was compiled.
 
     Args:
-        folder: all files in it and below are counted; with fewer bytes than `most_bytes` nothing happens.
-        most_bytes: what is too much.
+        folder: with a folder for each jaxlib and processor.
+        most_bytes: what is too much; with fewer bytes nothing happens.
 
     Raises:
         OSError: a file cannot be deleted.
     """
     files = []
-    for path in folder.rglob("*"):
-        # Another process may be tidying up too.
-        about = path.lstat() if os.path.lexists(path) else None
-        if about is not None and stat.S_ISREG(about.st_mode):
+    for path in folder.glob("jaxlib-*/*-cache"):
+        try:
+            about = path.lstat()
+        except FileNotFoundError:  # Another process is tidying up too.
+            continue
+        if stat.S_ISREG(about.st_mode):
             files.append((max(about.st_atime, about.st_mtime), about.st_size, path))
     total = sum(size for _, size, _ in files)
     if total <= most_bytes:
@@ -108,25 +114,34 @@ def trim(folder: Path, most_bytes: int) -> None:
 
 def _users() -> Path:
     """The folder in which programs keep what they can make again."""
-    home = Path.home()
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches"
     given = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
     # The specification of XDG says that a relative path is to be ignored.
-    return Path(given) if os.path.isabs(given) else home / ".cache"
+    if os.path.isabs(given) and sys.platform != "darwin":
+        return Path(given)
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
-def _make(folder: Path, *, others: int) -> None:
-    """Make a folder that nobody else can reach, or check that one that is there grants them no more than that."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = folder.lstat()
-    if not hasattr(os, "getuid"):
+def _check(above: Path, folder: Path) -> None:
+    """Refuse a folder that anybody else could have put something into, or could put another one in the place of."""
+    if not hasattr(os, "getuid"):  # Windows: a user's own folder is closed to others by its access list.
         return
-    granted = stat.S_IMODE(about.st_mode) & 0o077
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or granted & ~others:
+    mine, trusted = os.getuid(), (os.getuid(), 0)
+    wrong = None
+    for one, granted in ((folder, 0), (above, 0o055)):
+        about = one.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != mine or stat.S_IMODE(about.st_mode) & 0o077 & ~granted:
+            wrong = one
+    for one in above.resolve().parents:
+        about = one.stat()
+        open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
+        if about.st_uid not in trusted or open_to_all:
+            wrong = one
+    wrong = wrong or next((path for path in folder.iterdir() if path.lstat().st_uid != mine), None)
+    if wrong is not None:
         raise UserError(
-            f"compiled programs cannot be kept in {str(folder)!r}, because others may write to it or it is a link: "
-            f"chmod 700 it, name another folder in {VARIABLE}, or set {VARIABLE}=off"
+            f"compiled programs cannot be kept in {str(folder)!r}, because {str(wrong)!r} is a link, belongs to "
+            f"somebody else, or others may write to it: delete it, name another folder in {VARIABLE}, or set "
+            f"{VARIABLE}=off"
         )
 
 
@@ -137,4 +152,4 @@ def _processor() -> str:
         return platform.processor()
     kept = ("model name", "flags", "Features", "CPU implementer", "CPU part", "cpu")
     lines = (line for line in told.read_text(errors="replace").splitlines() if line.split("\t")[0].strip() in kept)
-    return "\n".join(sorted({line for line in lines if not line.startswith("cpu MHz")}))
+    return "\n".join(sorted(set(lines)))

@@ -8,6 +8,7 @@ from jaxbn.errors import UserError
 from jaxbn.nn.types import Device
 
 GROUP = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
 MEMINFO = Path("/proc/meminfo")
 SPARE = 0.9
 """The share of what is free that a sweep may plan to take."""
@@ -17,7 +18,7 @@ def free_bytes() -> int | None:
     """Memory that this process could still take: of the machine, or of the control group that it is confined to.
 
     Returns:
-        Bytes; None where the system does not tell.
+        Bytes; where the system tells only how much there is in all, that; None where it tells nothing.
     """
     found = [free for free in (_of_machine(), _of_group()) if free is not None]
     return min(found) if found else None
@@ -33,20 +34,20 @@ def check_memory(plan: Plan, device: Device) -> None:
     Raises:
         UserError: the host or the device has less memory than is needed.
     """
-    free = free_bytes()
-    if free is not None and plan.host_bytes > SPARE * free:
-        fits = int(plan.num_trials * SPARE * free / plan.host_bytes)
-        why = "states that wait for a decision" if plan.waiting_bytes * 2 > plan.host_bytes else "curves and results"
+    free, on_cpu = free_bytes(), device.platform == "cpu"
+    needed = plan.host_bytes + (plan.bytes if on_cpu else 0)
+    if free is not None and needed > SPARE * free:
+        fits = int(plan.num_trials * SPARE * free / needed)
+        why = "states that wait for a decision" if plan.waiting_bytes * 2 > needed else "curves, results and data"
         raise UserError(
-            f"{plan.num_trials:,} trials need about {plan.host_bytes / 1e9:.1f} GB of memory, mostly for {why}, and "
+            f"{plan.num_trials:,} trials need about {needed / 1e9:.1f} GB of memory, mostly for {why}, and "
             f"{free / 1e9:.1f} GB are free: train at most {fits:,} at once"
-            + (", or use the scheduler none, which keeps no states" if plan.waiting_bytes * 2 > plan.host_bytes else "")
         )
-    limit = (device.memory_stats() or {}).get("bytes_limit")
-    if limit is not None and plan.bytes > SPARE * limit:
+    limit = None if on_cpu else (device.memory_stats() or {}).get("bytes_limit")
+    if limit is not None and plan.bytes_of_one_worker > SPARE * limit:
         raise UserError(
-            f"a tile and the data need about {plan.bytes / 1e9:.1f} GB of the device's {limit / 1e9:.1f} GB: give a "
-            "smaller tile_size, fewer hidden units, or fewer rows"
+            f"a tile and the data need about {plan.bytes_of_one_worker / 1e9:.1f} GB of the device's "
+            f"{limit / 1e9:.1f} GB: give a smaller tile_size, fewer hidden units, or fewer rows"
         )
 
 
@@ -60,8 +61,18 @@ def _of_machine() -> int | None:
 
 
 def _of_group() -> int | None:
+    """What is left within the control groups (version 2) that this process is in, without what the kernel can drop."""
     try:
-        most, used = (int((GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # There is no group, or it says "max".
-        return None
-    return max(most - used, 0)
+        inside = Path(OWN_GROUP.read_text().split("::", 1)[1].strip().lstrip("/")).parts
+    except (OSError, IndexError):
+        inside = ()
+    found = []
+    for depth in range(len(inside) + 1):
+        group = GROUP.joinpath(*inside[:depth])
+        try:
+            most, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+            lines = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            found.append(max(most - used + int(lines.get("inactive_file", 0)), 0))
+        except (OSError, ValueError):  # It is no group, or it says "max".
+            continue
+    return min(found, default=None)

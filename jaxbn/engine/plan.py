@@ -157,34 +157,49 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Bytes of device memory: the data, and the state of the tiles that train at once, doubled while they step."""
-        data = sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + 2) for p in self.problems)
+        return self._data_bytes + self.rates.workers * self._tile_bytes
+
+    @property
+    def bytes_of_one_worker(self) -> int:
+        """The same on a device that has one worker: an accelerator."""
+        return self._data_bytes + self._tile_bytes
+
+    @property
+    def _data_bytes(self) -> int:
+        return sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + 2) for p in self.problems)
+
+    @property
+    def _tile_bytes(self) -> int:
+        """Of the largest."""
         tiles = (p.tile_size * cost.bytes_per_member(p.spec, sizes_of(p.problem)) for p in self.programs)
-        largest = sorted(tiles, reverse=True)
-        return data + 2 * sum(largest[: self.rates.workers])
+        return 2 * max(tiles, default=0)
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes of the states that wait on the host for a decision, at the most; none where nobody decides.
 
         Those that train on from the last rung, and those that have trained and may survive the next one. Programs that
-        train longest come first, so the largest states wait for the others.
+        train longest come first, so the largest states wait for the others. Where configurations have several trials,
+        which of them survives is known only when all have trained.
         """
         survivors, sizes = [sum(rung.survivors) for rung in self.rungs], sizes_of(self.problem)
-        waiting = [
-            (before if place else 0) + min(HELD * after, before)
-            for place, (before, after) in enumerate(itertools.pairwise(survivors))
-        ]
         states = sorted(
             (cost.bytes_per_member(tile.program.spec, sizes) for tile in self.tiles for _ in range(len(tile.trials))),
             reverse=True,
         )
+        several = len(states) > survivors[0]
+        waiting = [
+            (before if place else 0) + (before if several else min(HELD * after, before))
+            for place, (before, after) in enumerate(itertools.pairwise(survivors))
+        ]
         most = max(waiting, default=0) * len(states) / max(survivors[0], 1)
         return round(sum(states[: math.ceil(most)]) * max(most / max(len(states), 1), 1))
 
     @property
     def host_bytes(self) -> int:
         """Bytes of host memory that grow with the number of trials."""
-        curve = 8 * self.num_epochs * (1 + len(self.problem.metrics))
+        # Four times, because tables are made of it.
+        curve = 4 * 8 * self.num_epochs * (1 + len(self.problem.metrics))
         return self.num_trials * (TRIAL_BYTES + curve) + self.waiting_bytes
 
     def __str__(self) -> str:

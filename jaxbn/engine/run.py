@@ -128,9 +128,13 @@ def machine(count: int | None = None) -> cost.Rates:
     devices, folder = workers(count), kept_in()
     if devices[0].platform == "cpu":
         # More devices than cores, which XLA can be told to make of a CPU, are no faster, and are planned for alike.
-        devices = devices[:1] * min(max(len(devices), 1), _cores())
+        devices = devices[:1] * min(len(devices), _cores())
     rates = cost.rates(devices[0].platform, len(devices))
-    return rates if folder is None else _speed(folder, tuple(devices)).scaled(rates)
+    if folder is not None:
+        rates = _speed(folder, tuple(devices)).scaled(rates)
+    # Every accelerator has programs of its own.
+    times = len(set(devices))
+    return dataclasses.replace(rates, compile=rates.compile * times, compile_small=rates.compile_small * times)
 
 
 @functools.cache

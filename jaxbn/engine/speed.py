@@ -62,7 +62,7 @@ def remembered(folder: Path, devices: list[Device], rates: cost.Rates) -> Speed:
     Returns:
         The speed. What cannot be read is measured again; what cannot be written is not remembered.
     """
-    path = folder / "jaxbn-speed.json"
+    path = folder / f"speed-{devices[0].platform}-{len(devices)}.json"
     machine = f"{kind_of_machine()} {devices[0].device_kind} x {len(devices)}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         found = json.loads(path.read_text())
@@ -89,12 +89,15 @@ def measure(devices: list[Device], rates: cost.Rates) -> Speed:
     run = function(PROGRAM)
     # A name of its own: a program taken from disk would tell nothing of compiling.
     run.__name__ = f"jaxbn_speed_{time.time_ns()}"
-    given = jax.device_put(jax.tree.map(_filled, arguments(PROGRAM)), devices[0])
-    began = time.perf_counter()
-    epoch = jax.jit(run).lower(*given).compile()
-    compiling = time.perf_counter() - began
+    programs, compiling = {}, 0.0
+    for device in dict.fromkeys(devices):
+        given = jax.device_put(jax.tree.map(_filled, arguments(PROGRAM)), device)
+        began = time.perf_counter()
+        programs[device] = jax.jit(run).lower(*given).compile(), given
+        compiling = compiling or time.perf_counter() - began
 
-    def train(_: int) -> None:
+    def train(device: Device) -> None:
+        epoch, given = programs[device]
         for _ in range(EPOCHS):
             jax.block_until_ready(epoch(*given))
 
@@ -102,7 +105,7 @@ def measure(devices: list[Device], rates: cost.Rates) -> Speed:
     with ThreadPoolExecutor(len(devices)) as pool:
         for _ in range(1 + REPEATS):
             began = time.perf_counter()
-            list(pool.map(train, range(len(devices))))
+            list(pool.map(train, devices))
             seconds.append(time.perf_counter() - began)
     steps = EPOCHS * math.ceil(PROGRAM.problem.train_rows / PROGRAM.spec.batch_size)
     step = tile_step_seconds(PROGRAM.spec, PROGRAM.tile_size, sizes_of(PROGRAM.problem), rates)

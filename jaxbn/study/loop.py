@@ -70,6 +70,8 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
                     held += len(result.tile.trials)
                     if held > room:
                         held = thin(setup, records, dataclasses.replace(cohort, epoch=rung.epochs), rungs[place + 1])
+                        # Trials wait for the other seeds and folds of their configuration: no need to ask each time.
+                        room = max(room, HELD * held)
                     if reached(setup, records):
                         trainer.stop()
             beside = []
@@ -106,7 +108,7 @@ def thin(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> int:
     edit = setup.scheduler.decide(setup.settings.seed, seen, records.history(), rung)
     stays = np.concatenate([edit.keep, edit.ended])
     records.release(np.delete(seen.numbers, stays))
-    return len(stays) * records.repeats
+    return sum(trial in records.states for trial in trials[records.epochs[trials] == cohort.epoch].tolist())
 
 
 def propose(setup: Setup, records: Records, num_configs: int) -> list[Config]:

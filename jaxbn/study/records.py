@@ -55,6 +55,7 @@ class Records:
         seconds: [n k], share of each trial in the time of its tiles.
         states: by trial, of those that may train on.
         weights: by configuration, of the first trials of the highest-ranked of those that do not.
+        released: configurations whose states went before their cohort was ranked: they will be pruned.
         changes: by configuration, what holds once it trains on: hyperparameters, and whose state it goes on from.
         lineage: how hyperparameters changed; empty unless they do.
     """
@@ -76,6 +77,7 @@ class Records:
     seconds: np.ndarray
     states: dict[int, TrainState] = dataclasses.field(default_factory=dict)
     weights: dict[int, Variables] = dataclasses.field(default_factory=dict)
+    released: set[int] = dataclasses.field(default_factory=set)
     changes: dict[int, tuple[Config, int]] = dataclasses.field(default_factory=dict)
     lineage: list[Ancestry] = dataclasses.field(default_factory=list)
 
@@ -187,7 +189,9 @@ class Records:
 
     def forget(self) -> None:
         """Drop the weights of configurations that do not rank among the highest of those that have ended."""
-        highest = self.highest(np.array(sorted(self.weights), int), self.keep)
+        # Until they are marked as pruned, those that were released must not outrank those that are.
+        groups = (set(self.weights) - self.released, set(self.weights) & self.released)
+        highest = [number for some in groups for number in self.highest(np.array(sorted(some), int), self.keep)]
         self.weights = {number: self.weights[number] for number in highest}
 
     def release(self, numbers: np.ndarray) -> None:
@@ -195,6 +199,7 @@ class Records:
         for trial in self.trials(numbers).ravel().tolist():
             if trial in self.states:
                 self._end(trial, self.states[trial].variables)
+        self.released.update(numbers.tolist())
         self.forget()
 
     def apply(self, cohort: Cohort, edit: Edit, *, trace: bool) -> None:
@@ -215,6 +220,7 @@ class Records:
             if trial in old:  # Others were released before.
                 self._end(trial, old[trial].variables)
         kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
+        self.released.clear()
         self.states = {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
         self.forget()
         if trace:
@@ -235,6 +241,7 @@ class Records:
             if self.changes.get(number, (None, number))[1] == number:
                 self._end(trial, state.variables)
         self.states, self.changes = {}, {}
+        self.released.clear()
         self.forget()
 
     def history(self) -> History:

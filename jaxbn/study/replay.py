@@ -74,7 +74,7 @@ def replay(
         [case.problem] * case.folds,
         num_rows=len(case.prepared.train.x),
         tile_size=tile_size,
-        padding=recorded_padding(request) if padding is None else padding,
+        padding=dataclasses.replace(padding or recorded_padding(request), precision=request.precision),
     )
     until = int(results.trials["epochs"][trial])
     if not until:

@@ -157,6 +157,7 @@ class Request:
         device: its platform and kind.
         programs: padded widths, padded batch size, optimizers, activation, normalization, precision and T of each epoch
             program.
+        devices: how many trained.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -184,6 +185,7 @@ class Request:
     versions: dict[str, str]
     device: str
     programs: list[dict[str, Any]]
+    devices: int = 1
 
     @property
     def precision(self) -> str:

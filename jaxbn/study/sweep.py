@@ -177,4 +177,5 @@ def request(setup: Setup) -> Request:
             }
             for program in setup.plan.programs
         ],
+        devices=len(set(workers(asked.devices))),
     )

@@ -85,10 +85,38 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path):
 
 
 @private
+def test_a_parent_that_anybody_may_write_to_is_refused(tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(UserError, match="others may write to it"):
+        keep_programs(tmp_path / "open" / "mine")
+    # A sticky folder, such as /tmp, lets nobody rename what is another's.
+    (tmp_path / "open").chmod(0o1777)
+    assert "jaxlib" in kept_by(tmp_path / "open" / "mine")
+
+
+@private
+@pytest.mark.skipif(getattr(os, "getuid", int)() != 0, reason="only root can give files away")
+def test_a_program_that_somebody_else_has_put_there_is_refused(tmp_path):
+    kept_by(tmp_path / "mine")
+    planted = tmp_path / "mine" / kind_of_machine() / "planted-cache"
+    planted.write_bytes(b"x")
+    os.chown(planted, 12345, 12345)
+    with pytest.raises(UserError, match="belongs to somebody else"):
+        keep_programs(tmp_path / "mine")
+
+
+def kept_by(place: Path) -> str:
+    """What another process says it keeps programs in."""
+    code = f"from jaxbn.engine.cache import keep_programs; print(keep_programs({str(place)!r}))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@private
 def test_a_link_is_refused(tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="it is a link"):
+    with pytest.raises(UserError, match="is a link"):
         keep_programs(tmp_path / "link")
     assert kept_in() is None
 
@@ -100,10 +128,18 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path):
 
 
 def test_what_was_not_used_for_longest_goes(tmp_path):
-    for age, name in enumerate(("new", "middle", "old")):
-        (tmp_path / name).write_bytes(b"x" * 100)
-        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    folder = tmp_path / "jaxlib-1"
+    folder.mkdir()
+    for age, name in enumerate(("new-cache", "middle-cache", "old-cache")):
+        (folder / name).write_bytes(b"x" * 100)
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
+    # What is no program stays, however old and large.
+    others = [tmp_path / "thesis.tex", folder / "speed-cpu-2.json", tmp_path / "mine-cache"]
+    for path in others:
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (1.0, 1.0))
     trim(tmp_path, 300)
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(folder.glob("*-cache"))) == 3
     trim(tmp_path, 299)
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in folder.glob("*-cache")] == ["new-cache"]
+    assert all(path.stat().st_size == 1000 for path in others)

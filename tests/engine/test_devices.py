@@ -1,4 +1,4 @@
-"""Several devices: a sweep over eight is the sweep over one, bit for bit."""
+"""Several devices: where T and padding are the same, a sweep over eight is the sweep over one, bit for bit."""
 
 import os
 import subprocess
@@ -17,9 +17,18 @@ SWEEP = """
 import sys, jax, jaxbn
 assert len(jax.local_devices()) == 8
 space = jaxbn.Space(hidden_units=8, num_layers=1, batch_size=32, learning_rate=jaxbn.Float(0.001, 0.1, scale="log"))
-for name, devices in (("one", 1), ("all", None), ("three", 3)):
+from jaxbn.engine.run import Trainer
+original, used = Trainer._train, set()
+def train(self, tile, device):
+    used.add(device)
+    return original(self, tile, device)
+Trainer._train = train
+for name, devices, at_least in (("one", 1, 1), ("all", None, 2), ("three", 3, 2)):
+    used.clear()
     results = jaxbn.sweep(space, "iris", num_configs=13, num_epochs=3, tile_size=2, devices=devices)
     results.trials.drop("train_seconds").write_parquet(f"{sys.argv[1]}/{name}.parquet")
+    assert at_least <= len(used) <= (devices or 8), used
+    assert results.request.devices == (devices or 8)
 """
 
 
@@ -34,7 +43,7 @@ def test_eight_devices_learn_what_one_does(tmp_path):
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator has a worker each")
 def test_one_cpu_has_a_worker_per_core():
-    assert len(workers()) == machine().workers
+    assert len(workers()) >= machine().workers
     assert len(set(workers())) == len(jax.local_devices())
 
 

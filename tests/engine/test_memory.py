@@ -33,23 +33,33 @@ def test_states_wait_where_somebody_decides():
 
 def test_what_does_not_fit_is_refused(monkeypatch):
     planned = plan(scheduler="halving")
-    monkeypatch.setattr(memory, "free_bytes", lambda: planned.host_bytes / 3)
+    needed = planned.host_bytes + (planned.bytes if workers()[0].platform == "cpu" else 0)
+    monkeypatch.setattr(memory, "free_bytes", lambda: needed / 3)
     with pytest.raises(UserError, match="GB are free: train at most") as caught:
         check_memory(planned, workers()[0])
     number = re.search(r"at most ([\d,]+) at once", str(caught.value))
     assert number is not None
     assert int(number[1].replace(",", "")) == int(planned.num_trials * memory.SPARE / 3)
-    monkeypatch.setattr(memory, "free_bytes", lambda: planned.host_bytes * 2)
+    monkeypatch.setattr(memory, "free_bytes", lambda: needed * 2)
     check_memory(planned, workers()[0])
     monkeypatch.setattr(memory, "free_bytes", lambda: None)
     check_memory(planned, workers()[0])
 
 
-def test_a_sweep_refuses_before_it_writes(monkeypatch, tmp_path):
+def test_a_sweep_refuses_before_it_compiles(monkeypatch):
+    from jaxbn.study import sweep
+
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="curves and results"):
-        jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=1, run_dir=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(sweep, "Trainer", lambda *_, **__: pytest.fail("something was compiled"))
+    with pytest.raises(UserError, match="curves, results and data"):
+        jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=1)
+
+
+def test_everybody_waits_for_the_other_seeds():
+    some = plan(scheduler="halving", replicates=3)
+    each = cost.bytes_per_member(some.tiles[0].program.spec, sizes_of(some.problem))
+    # 90 before the first decision; 30 that train on and 30 that have trained before the second.
+    assert some.waiting_bytes == pytest.approx(3 * each * 90)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +69,31 @@ def test_a_control_group_confines(monkeypatch, tmp_path, most, used, free):
     if most is not None:
         (tmp_path / "memory.max").write_text(most + "\n")
     (tmp_path / "memory.current").write_text(used + "\n")
+    (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 0\n")
+    (tmp_path / "cgroup").write_text("0::/\n")
+    monkeypatch.setattr(memory, "OWN_GROUP", tmp_path / "cgroup")
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:  2 kB\n")
     monkeypatch.setattr(memory, "GROUP", tmp_path)
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     assert free_bytes() == (2048 if free is None else free)
 
 
+def test_the_tightest_group_counts_and_what_can_be_dropped_does_not(monkeypatch, tmp_path):
+    (tmp_path / "cgroup").write_text("0::/outer/inner\n")
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    for folder, most, used, dropped in ((tmp_path / "outer", 1000, 900, 300), (tmp_path / "outer/inner", 900, 100, 0)):
+        (folder / "memory.max").write_text(f"{most}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {dropped}\n")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUP", tmp_path / "cgroup")
+    assert free_bytes() == 400
+
+
 def test_a_small_device_is_refused():
     class Small:
+        platform = "gpu"
+
         def memory_stats(self):
             return {"bytes_limit": 10}
 

@@ -45,7 +45,8 @@ def test_it_is_measured_once(tmp_path, monkeypatch):
 )
 def test_what_makes_no_sense_is_measured_again(tmp_path, monkeypatch, written):
     this = f"{speed.kind_of_machine()} {workers()[0].device_kind} x {len(workers())}"
-    (tmp_path / "jaxbn-speed.json").write_text(written.replace('"this"', json.dumps(this)))
+    name = f"speed-{workers()[0].platform}-{len(workers())}.json"
+    (tmp_path / name).write_text(written.replace('"this"', json.dumps(this)))
     monkeypatch.setattr(speed, "measure", lambda *_: Speed(0.5, 0.5))
     assert remembered(tmp_path, workers(), RATES) == Speed(0.5, 0.5)
     monkeypatch.setattr(speed, "measure", lambda *_: Speed(4.0, 4.0))

@@ -59,7 +59,7 @@ def test_a_survivor_learns_what_it_would_have_learned_alone(swept, name):
     assert some.trials.filter(pl.col("status") == "ok").height >= 3
 
 
-@pytest.mark.parametrize("settings", [{}, {"replicates": 2}, {"patience": 2}])
+@pytest.mark.parametrize("settings", [{}, {"replicates": 2}, {"patience": 2, "keep": 3}, {"num_rounds": 2, "keep": 5}])
 @pytest.mark.parametrize("name", KINDS[1:])
 def test_states_that_cannot_survive_do_not_wait(monkeypatch, name, settings):
     from jaxbn.study import loop
@@ -85,6 +85,10 @@ def test_states_that_cannot_survive_do_not_wait(monkeypatch, name, settings):
         timeless = [column for column in one.columns if column != "train_seconds"]
         assert one.select(timeless).equals(other.select(timeless), null_equal=True)
     assert few < many
+    assert [model.config for model in soon.models] == [model.config for model in late.models]
+    for one, other in zip(soon.models, late.models, strict=True):
+        for leaf, same in zip(jax.tree.leaves(one.variables), jax.tree.leaves(other.variables), strict=True):
+            np.testing.assert_array_equal(leaf, same)
 
 
 def test_the_ladder_changes_rounding_alone():
