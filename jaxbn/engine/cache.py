@@ -49,7 +49,8 @@ def keep_programs(place: str | Path | None = None) -> Path | None:
     try:
         above = Path(place).absolute() if str(place) else _users() / "jaxbn"
         folder = above / kind_of_machine()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         _check(above, folder)
         trim(above, MOST_BYTES)
     except (OSError, RuntimeError):  # `Path.home` raises the latter where a user has none.

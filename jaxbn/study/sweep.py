@@ -125,7 +125,9 @@ def sweep(
 def nothing_left(setup: Setup, records: Records) -> UserError:
     """What to say where no trial has a score."""
     broken, budget = int(records.diverged.sum()), setup.settings.time_budget
-    if budget is not None and not broken:
+    # Some seeds or folds of a configuration may have trained well, and the others not at all.
+    healthy = bool(((records.epochs > 0) & ~records.diverged).any())
+    if budget is not None and (healthy or not broken):
         return UserError(
             f"the time budget of {budget:g} s ended before a configuration had trained for an epoch: give more time, "
             "or search fewer depths and widths"

@@ -260,3 +260,17 @@ def test_standard_error_of_accuracy_is_the_binomial_one():
 def test_time_is_counted_once():
     assert covered([]) == 0
     assert covered([(0, 1), (0.5, 0.7), (2, 3), (2.5, 4)]) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "diverged", "said"),
+    [([0, 0], [0, 0], "all 1 trials"), ([1, 0], [0, 0], "time budget"), ([1, 1], [1, 1], "all 3 trials")],
+)
+def test_what_is_said_where_no_trial_has_a_score(epochs, diverged, said):
+    from types import SimpleNamespace
+
+    from jaxbn.study.sweep import nothing_left
+
+    setup = SimpleNamespace(settings=SimpleNamespace(time_budget=8.0))
+    records = SimpleNamespace(epochs=np.array([*epochs, 1]), diverged=np.array([*diverged, 1], bool))
+    assert said in str(nothing_left(setup, records))
