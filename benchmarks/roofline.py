@@ -9,8 +9,6 @@ seconds of a second pass (nothing compiles). Rounds alternate, and the shares ar
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +18,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded
-from jaxbn.engine.plan import Plan, plan_tiles
-from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.engine.run import machine, run, workers
-from jaxbn.search import Float, Space
-from jaxbn.search.halving import to_the_end
-from jaxbn.search.propose import random
+from benchmarks.about import about_device
+from benchmarks.alike import planned, seconds_of
+from jaxbn.engine.machine import workers
 
 SIZE, PRODUCTS = 1024, 32
 
@@ -82,47 +75,24 @@ def _pair(device: object) -> tuple[jax.Array, jax.Array]:
     return jax.device_put((a, b / np.float32(np.sqrt(SIZE))), device)  # type: ignore[arg-type]
 
 
-def planned(job: Job) -> tuple[Plan, Data]:
-    """The plan of a job, and made-up rows of its size."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 10, job.num_rows).astype(np.int32)
-    x = (rng.normal(size=(job.num_rows, job.num_inputs)) + np.eye(10, job.num_inputs)[y]).astype(np.float32)
-    problem = Problem("classification", job.num_inputs, 10, job.num_rows, CHUNK, ("loss", "accuracy"))
-    space = Space(
-        learning_rate=Float(1e-3, 1e-2, scale="log"),
-        hidden_units=job.width,
-        num_layers=2,
-        batch_size=job.batch_size,
-        optimizer="adam",
-    )
-    plan = plan_tiles(
-        random(0, space, None, job.num_configs),
-        space,
-        [problem],
-        num_rows=[job.num_rows],
-        rungs=to_the_end(job.num_configs, job.num_epochs),
-        rates=machine(),
-    )
-    weight = np.ones(job.num_rows, np.float32)
-    train, valid = Rows(x, y, weight), Rows(x[:1], y[:1], weight[:1])
-    return plan, Data(padded(train, job.num_rows), padded(valid, CHUNK), np.ones(10))
-
-
-def seconds_of(plan: Plan, data: Data) -> float:
-    """A pass over all tiles."""
-    began = time.perf_counter()
-    for _ in run(plan, [data], seed=0, on_event=lambda event: None):
-        pass
-    return time.perf_counter() - began
-
-
 def main() -> None:
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description="How near to the product rate.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     asked = parser.parse_args()
-    ready = [(job, *planned(job)) for job in JOBS]
+    ready = []
+    for job in JOBS:
+        plan, data = planned(
+            members=job.num_configs,
+            epochs=job.num_epochs,
+            rows=job.num_rows,
+            num_inputs=job.num_inputs,
+            width=job.width,
+            depth=2,
+            batch_size=job.batch_size,
+        )
+        ready.append((job, plan, data))
     for _, plan, data in ready:
         seconds_of(plan, data)
     found: dict[str, list[dict[str, float]]] = {job.name: [] for job in JOBS}
@@ -143,14 +113,7 @@ def main() -> None:
             f"| {job.name} | {peak / 1e9:.0f} | {rate / 1e9:.0f} | {share:.2f} ({low:.2f} to {high:.2f}) | {job.goal} |"
         )
     if asked.json:
-        device = workers()[0]
-        about = {
-            "device": f"{device.platform}: {device.device_kind}",
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-        }
-        asked.json.write_text(json.dumps({"about": about, "rounds": found}, indent=1) + "\n")
+        asked.json.write_text(json.dumps({"about": about_device(), "rounds": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

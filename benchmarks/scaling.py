@@ -10,19 +10,18 @@ memory is that of the process; what the plan says it should have grown by stands
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-REPEATS = 3
+from benchmarks.about import about_device
+
+REPEATS = 7
 
 
 @dataclass(frozen=True)
@@ -58,50 +57,17 @@ VALUES = {
 BASE = {
     "epochs": Work(members=128),
     "rows": Work(members=128),
-    "width": Work(members=64, epochs=1),
-    "depth": Work(members=128),
+    "width": Work(members=128, epochs=4),
+    "depth": Work(members=256, epochs=4),
 }
 
 
 def measure(work: Work, against: str) -> Point:
     """Train one point in this process."""
-    from jaxbn.data import Rows
-    from jaxbn.engine.data import Data, padded
-    from jaxbn.engine.plan import plan_tiles
-    from jaxbn.engine.programs import CHUNK, Problem
-    from jaxbn.engine.run import machine, run
-    from jaxbn.search import Float, Space
-    from jaxbn.search.halving import to_the_end
-    from jaxbn.search.propose import random
+    from benchmarks.alike import planned, seconds_of
 
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 10, work.rows).astype(np.int32)
-    x = (rng.normal(size=(work.rows, 64)) + np.eye(10, 64)[y]).astype(np.float32)
-    problem = Problem("classification", 64, 10, work.rows, CHUNK, ("loss", "accuracy"))
-    space = Space(
-        learning_rate=Float(1e-3, 1e-2, scale="log"),
-        hidden_units=work.width,
-        num_layers=work.depth,
-        batch_size=64,
-        optimizer="adam",
-    )
-    plan = plan_tiles(
-        random(0, space, None, work.members),
-        space,
-        [problem],
-        num_rows=[work.rows],
-        rungs=to_the_end(work.members, work.epochs),
-        rates=machine(),
-    )
-    weight = np.ones(work.rows, np.float32)
-    train, valid = Rows(x, y, weight), Rows(x[:1], y[:1], weight[:1])
-    data = Data(padded(train, work.rows), padded(valid, CHUNK), np.ones(10))
-    seconds = []
-    for _ in range(1 + REPEATS):
-        began = time.perf_counter()
-        for _ in run(plan, [data], seed=0, on_event=lambda event: None):
-            pass
-        seconds.append(time.perf_counter() - began)
+    plan, data = planned(**asdict(work), num_inputs=64, batch_size=64)
+    seconds = [seconds_of(plan, data) for _ in range(1 + REPEATS)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     amount = plan.flops if against == "width" else getattr(work, against)
     median = statistics.median(seconds[1:])
@@ -151,7 +117,8 @@ def draw(curves: dict[str, list[Point]], path: str) -> None:
         above.set(xlim=(0, None), ylim=(0, None), ylabel="seconds of training")
         above.legend(frameon=False, fontsize=8)
         below.plot(x, [point.peak_bytes / 1e6 for point in points], "o-", color="#009E73")
-        below.set(xlim=(0, None), ylim=(0, None), ylabel="peak MB of the process")
+        top = 1.1 * max(point.peak_bytes for point in points) / 1e6
+        below.set(xlim=(0, None), ylim=(0, top), ylabel="peak MB of the process")
         below.set_xlabel("operations (width)" if against == "width" else against)
     figure.savefig(path, dpi=110)
 
@@ -185,20 +152,15 @@ def main() -> None:
             print(f"{against} {value}: {curves[against][-1].seconds:.3f} s", flush=True)
     print(table(curves))
     if asked.json:
-        import jax
-
-        device = jax.local_devices()[0]
-        about = {
-            "device": f"{device.platform}: {device.device_kind}",
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-        }
         lines = {
             against: dict(zip(("intercept", "slope", "far"), line(points), strict=True))
             for against, points in curves.items()
         }
-        record = {"about": about, "lines": lines, "curves": {k: [asdict(p) for p in v] for k, v in curves.items()}}
+        record = {
+            "about": about_device(),
+            "lines": lines,
+            "curves": {k: [asdict(p) for p in v] for k, v in curves.items()},
+        }
         asked.json.write_text(json.dumps(record, indent=1) + "\n")
     if asked.figure:
         draw(curves, asked.figure)

@@ -11,21 +11,22 @@ in the precision that each way chooses (jaxbn: float32).
 import argparse
 import importlib.util
 import json
-import os
-import platform
 import statistics
 import time
 from dataclasses import asdict
 
-import jax
 import numpy as np
 
-from benchmarks.rivals import RIVALS, Rival, Timing, digits
+from benchmarks.about import about_device
+from benchmarks.rival import Rival, Timing, digits
+from benchmarks.rivals import RIVALS
 from jaxbn.data import Rows
 from jaxbn.engine.data import Data, padded
-from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.machine import machine
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.engine.run import Compiled, machine, run
+from jaxbn.engine.run import Compiled, run
 from jaxbn.search import LADDER, Choice, Space, pad
 from jaxbn.search.halving import to_the_end
 
@@ -149,14 +150,7 @@ def main() -> None:
     rivals = (Rival("jaxbn", jaxbn_tiles, 256), *there)
     timings = measure(rivals, arguments.rounds, arguments.configs)
     rows = summarise(timings)
-    device = jax.local_devices()[0]
-    about = {
-        "device": f"{device.platform}: {device.device_kind}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "rounds": arguments.rounds,
-    }
+    about = {**about_device(), "rounds": arguments.rounds}
     print(table(rows))
     if arguments.json:
         record = {

@@ -14,12 +14,10 @@ The target is the score that only the best 1 % of configs reach, at any epoch, i
 
 import argparse
 import contextlib
-import importlib.metadata
 import importlib.util
 import json
 import math
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -30,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.about import about_machine, cores
 from benchmarks.curves import Run, draw, reached_by, summarise, table, thinned
 from benchmarks.searches import SEARCHES, Job, record_of
 
@@ -115,11 +114,6 @@ def _end(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def make_target(data: str, num_configs: int, num_epochs: int, folder: Path) -> None:
     """A full sweep, of a seed that is not measured, into a run directory."""
     command = [sys.executable, "-m", "jaxbn", "sweep", data, "--out", str(folder), "--seed", str(TARGET_SEED)]
@@ -141,15 +135,6 @@ def target_from(folders: list[Path]) -> dict:
     # A trial without a score reached none.
     scores = np.array(best + [0.0] * (num_trials - len(best)))
     return {"score": reached_by(scores, TARGET_SHARE), "share": TARGET_SHARE, "trials": num_trials, "seeds": seeds}
-
-
-def about_machine() -> dict:
-    """Versions and cores."""
-    versions = {"python": platform.python_version()}
-    for name in ("jaxbn", "jax", "jaxlib", "numpy", "scikit-learn", "optuna", "torch", "mlxtend"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return {"cores": cores(), "machine": platform.machine(), "versions": versions}
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def run(experiment: Experiment, *, started: float) -> int:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     with display(f"Starting JAX and reading {experiment.data}") as shown:
         from jaxbn.engine.cache import keep_programs
-        from jaxbn.engine.run import machine
+        from jaxbn.engine.machine import machine
         from jaxbn.study import run_dir
         from jaxbn.study.sweep import sweep
 

@@ -1,9 +1,9 @@
 """Compiled programs kept on disk from one process to the next.
 
 A compiled program is machine code that a later process runs, so its folder belongs to one person alone: made with mode
-0700, never followed through a link, and refused where others could have written to it (on Windows that is left to its
-access lists). What was compiled for another jaxlib
-or another processor lies in another folder, because it may not run here.
+0700, never followed through a link, and left alone where others could have written to it (on Windows that is up to its
+access lists). What was compiled for another jaxlib or another processor lies in another folder, because it may not run
+here.
 """
 
 import hashlib
@@ -37,24 +37,33 @@ def keep_programs(place: str | Path | None = None) -> Path | None:
 
     Returns:
         The folder for this jaxlib and processor; None where nothing is kept: it was turned off, or the disk is full or
-        cannot be written to.
+        cannot be written to, or nobody named a folder and the usual one is not safe.
 
     Raises:
-        UserError: the folder belongs to somebody else, or others may write to it.
+        UserError: the folder that was named belongs to somebody else, or others may write to it.
     """
     place = os.environ.get(VARIABLE, "") if place is None else place
     configured = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if str(place) == "off" or configured:
         return Path(configured) if configured else None
     try:
-        above = Path(place).absolute() if str(place) else _users() / "jaxbn"
+        above = Path(place).expanduser().absolute() if str(place) else _users() / "jaxbn"
         folder = above / kind_of_machine()
         above.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _check(above, folder)
-        trim(above, MOST_BYTES)
+        wrong = unsafe(above, folder)
+        if wrong is None:
+            trim(above, MOST_BYTES)
     except (OSError, RuntimeError):  # `Path.home` raises the latter where a user has none.
         # A sweep needs no cache: it compiles anew.
+        return None
+    if wrong is not None and str(place):
+        raise UserError(
+            f"compiled programs cannot be kept in {str(folder)!r}, because {str(wrong)!r} is a link, belongs to "
+            f"somebody else, or others may write to it: delete it, name another folder in {VARIABLE}, or set "
+            f"{VARIABLE}=off"
+        )
+    if wrong is not None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -122,28 +131,26 @@ def _users() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
-def _check(above: Path, folder: Path) -> None:
-    """Refuse a folder that anybody else could have put something into, or could put another one in the place of."""
+def unsafe(above: Path, folder: Path) -> Path | None:
+    """What somebody else could have put into a folder, or in the place of it; None where nobody could.
+
+    Args:
+        above: with a folder for each jaxlib and processor.
+        folder: one of these.
+    """
     if not hasattr(os, "getuid"):  # Windows: a user's own folder is closed to others by its access list.
-        return
-    mine, trusted = os.getuid(), (os.getuid(), 0)
-    wrong = None
+        return None
+    mine = os.getuid()
     for one, granted in ((folder, 0), (above, 0o055)):
         about = one.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != mine or stat.S_IMODE(about.st_mode) & 0o077 & ~granted:
-            wrong = one
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != mine or about.st_mode & 0o077 & ~granted:
+            return one
     for one in above.resolve().parents:
         about = one.stat()
         open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
-        if about.st_uid not in trusted or open_to_all:
-            wrong = one
-    wrong = wrong or next((path for path in folder.iterdir() if path.lstat().st_uid != mine), None)
-    if wrong is not None:
-        raise UserError(
-            f"compiled programs cannot be kept in {str(folder)!r}, because {str(wrong)!r} is a link, belongs to "
-            f"somebody else, or others may write to it: delete it, name another folder in {VARIABLE}, or set "
-            f"{VARIABLE}=off"
-        )
+        if about.st_uid not in (mine, 0) or open_to_all:
+            return one
+    return next((path for path in folder.iterdir() if path.lstat().st_uid != mine), None)
 
 
 def _processor() -> str:

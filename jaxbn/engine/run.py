@@ -6,12 +6,10 @@ while tiles whose programs are ready already train.
 
 import dataclasses
 import functools
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,14 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxbn.engine import cost, keys
-from jaxbn.engine.cache import kept_in
+from jaxbn.engine import keys
 from jaxbn.engine.data import Data, place
+from jaxbn.engine.machine import workers
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
-from jaxbn.engine.speed import Speed, remembered
 from jaxbn.engine.tiles import Tile, stacked
-from jaxbn.errors import UserError
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
 
@@ -96,50 +92,6 @@ class TileResult:
     state: TrainState
     start: float
     seconds: float
-
-
-def workers(count: int | None = None) -> list[Device]:
-    """A device for each worker: every local device once, or a single CPU once per core that this process may use.
-
-    Args:
-        count: how many of the local devices; None is all of them.
-
-    Raises:
-        UserError: there are fewer.
-    """
-    devices = jax.local_devices()
-    if count is not None and not 1 <= count <= len(devices):
-        kind = devices[0].device_kind
-        raise UserError(f"devices = {count} and JAX has {len(devices)} of kind {kind!r}: ask for 1 to {len(devices)}")
-    devices = devices[:count]
-    return devices * _cores() if len(devices) == 1 and devices[0].platform == "cpu" else devices
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def machine(count: int | None = None) -> cost.Rates:
-    """Rates of this machine: measured once and remembered where compiled programs are kept, else those of its kind.
-
-    Args:
-        count: how many of the local devices are used; None is all of them.
-    """
-    devices, folder = workers(count), kept_in()
-    if devices[0].platform == "cpu":
-        # More devices than cores, which XLA can be told to make of a CPU, are no faster, and are planned for alike.
-        devices = devices[:1] * min(len(devices), _cores())
-    rates = cost.rates(devices[0].platform, len(devices))
-    if folder is not None:
-        rates = _speed(folder, tuple(devices)).scaled(rates)
-    # Every accelerator has programs of its own.
-    times = len(set(devices))
-    return dataclasses.replace(rates, compile=rates.compile * times, compile_small=rates.compile_small * times)
-
-
-@functools.cache
-def _speed(folder: Path, devices: tuple[Device, ...]) -> Speed:
-    return remembered(folder, list(devices), cost.rates(devices[0].platform, len(devices)))
 
 
 class Trainer:

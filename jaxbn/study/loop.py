@@ -58,7 +58,7 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
             last = place + 1 == len(rungs)
             waiting = records.members(cohort.numbers, num_folds)
             tiles = plan.pack(waiting, rung=place, start=cohort.epoch, until=rung.epochs)
-            held, room = 0, math.inf
+            here, held, room = dataclasses.replace(cohort, epoch=rung.epochs), 0, math.inf
             if setup.scheduler.early and not last:
                 room = HELD * sum(rungs[place + 1].survivors) * records.repeats
             for result in trainer.train([*tiles, *beside]):
@@ -69,13 +69,13 @@ def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, cl
                     records.record(result, goes_on=not last)
                     held += len(result.tile.trials)
                     if held > room:
-                        held = thin(setup, records, dataclasses.replace(cohort, epoch=rung.epochs), rungs[place + 1])
+                        held = thin(setup, records, here, rungs[place + 1])
                         # Trials wait for the other seeds and folds of their configuration: no need to ask each time.
                         room = max(room, HELD * held)
                     if reached(setup, records):
                         trainer.stop()
             beside = []
-            cohort, before = dataclasses.replace(cohort, epoch=rung.epochs), len(cohort)
+            cohort, before = here, len(cohort)
             if last or trainer.stopped:
                 cohort = part(cohort, np.zeros(0, int))
             else:
@@ -96,7 +96,7 @@ def thin(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> int:
     Args:
         setup: what has been settled.
         records: with some of the cohort trained up to the decision.
-        cohort: everybody.
+        cohort: everybody, with the epochs of the decision.
         rung: the next one.
 
     Returns:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxbn.engine.data import host_data
-from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.run import Trainer
 from jaxbn.errors import UserError, unknown
 from jaxbn.search import Config, Rung, from_values

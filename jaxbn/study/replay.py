@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Problem, Program, of_evaluate
-from jaxbn.engine.run import Event, machine
+from jaxbn.engine.run import Event
 from jaxbn.engine.tiles import fitting
 from jaxbn.errors import UserError
 from jaxbn.search import Band, Padding, Rung, split

@@ -8,9 +8,11 @@ import numpy as np
 
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, prepare
 from jaxbn.engine.data import host_data, problem_of
-from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.machine import machine
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import Problem
-from jaxbn.engine.run import Event, Trainer, machine
+from jaxbn.engine.run import Event, Trainer
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric
 from jaxbn.search import Rung

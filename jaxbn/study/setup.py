@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, load_data, prepare
 from jaxbn.engine.data import problem_of
-from jaxbn.engine.plan import Plan, plan_tiles
-from jaxbn.engine.run import machine
+from jaxbn.engine.machine import machine
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.tiles import fitting
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric

@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxbn.data import fingerprint
 from jaxbn.engine.data import host_data
+from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory
-from jaxbn.engine.run import Trainer, workers
+from jaxbn.engine.run import Trainer
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space
 from jaxbn.study import run_dir as directory

@@ -67,7 +67,7 @@ def test_a_lone_pair_is_all_there_is(tmp_path, part):
         ("train-labels-idx1-ubyte", idx(np.zeros((30, 2), np.uint8)), "for 30 images"),
         ("train-images-idx3-ubyte", idx(np.zeros(30, np.uint8)), "at least one image"),
         ("train-images-idx3-ubyte", b"\x1f\x8b" + b"not gzip at all", "broken gzip"),
-        ("train-images-idx3-ubyte", gzip.compress(idx(np.zeros((30, 3, 4), np.uint8)))[:-9], "broken gzip"),
+        ("train-images-idx3-ubyte", gzip.compress(idx(np.zeros((30, 3, 4), np.uint8)), mtime=0)[:-9], "broken gzip"),
         ("t10k-labels-idx1-ubyte", idx(np.zeros(29, np.uint8)), "no partner"),
     ],
 )

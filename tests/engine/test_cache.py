@@ -96,6 +96,16 @@ def test_a_parent_that_anybody_may_write_to_is_refused(tmp_path):
 
 
 @private
+def test_nobody_has_to_care_for_a_folder_that_nobody_named(tmp_path, monkeypatch):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "open"))
+    monkeypatch.delenv("JAXBN_CACHE")
+    assert keep_programs() is None
+    assert kept_in() is None
+
+
+@private
 @pytest.mark.skipif(getattr(os, "getuid", int)() != 0, reason="only root can give files away")
 def test_a_program_that_somebody_else_has_put_there_is_refused(tmp_path):
     kept_by(tmp_path / "mine")

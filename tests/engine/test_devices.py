@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import jaxbn
-from jaxbn.engine.run import machine, workers
+from jaxbn.engine.machine import machine, workers
 from jaxbn.errors import UserError
 
 SWEEP = """

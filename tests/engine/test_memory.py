@@ -7,10 +7,10 @@ import pytest
 
 import jaxbn
 from jaxbn.engine import cost, memory
+from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory, free_bytes
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import sizes_of
-from jaxbn.engine.run import workers
 from jaxbn.errors import UserError
 
 SPACE = jaxbn.Space(hidden_units=64, num_layers=2, batch_size=32, learning_rate=jaxbn.Float(1e-3, 1, scale="log"))

@@ -12,7 +12,7 @@ from scipy import stats
 from jaxbn.engine import cost
 from jaxbn.engine.ladder import choose_ladder, choose_tile_size
 from jaxbn.engine.padding import best_cuts
-from jaxbn.engine.plan import plan_tiles
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import Problem
 from jaxbn.engine.tiles import stacked, taken
 from jaxbn.nn.types import Spec, TrainState

@@ -9,9 +9,11 @@ import pytest
 
 from jaxbn.engine import cost
 from jaxbn.engine.data import Data, padded
-from jaxbn.engine.plan import Plan, plan_tiles
+from jaxbn.engine.machine import machine
+from jaxbn.engine.plan import Plan
+from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.engine.run import Compiled, TileEpoch, machine, run
+from jaxbn.engine.run import Compiled, TileEpoch, run
 from jaxbn.nn.types import Rows
 from jaxbn.search import Choice, Config, Float, Space, from_values
 from jaxbn.search.halving import to_the_end

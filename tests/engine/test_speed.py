@@ -6,8 +6,8 @@ import pytest
 
 from jaxbn.engine import cost, speed
 from jaxbn.engine.ladder import tile_step_seconds
+from jaxbn.engine.machine import workers
 from jaxbn.engine.programs import sizes_of
-from jaxbn.engine.run import workers
 from jaxbn.engine.speed import PROGRAM, Speed, remembered, rounded
 
 RATES = cost.rates("cpu", 2)
