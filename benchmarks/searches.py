@@ -19,6 +19,9 @@ from typing import Any
 import numpy as np
 
 FACTOR = 3
+NUM_ROUNDS = 8
+"""Of jaxbn's searches that learn from one round to the next."""
+
 LOG2_BATCH_SIZE = (5, 8)
 HIDDEN_UNITS = (16, 256)
 NUM_LAYERS = (1, 3)
@@ -76,7 +79,7 @@ def record_of(job: Job) -> Record:
     return Record(str(Path(job.folder) / "scores.txt"), job.began)
 
 
-def jaxbn_sweep(job: Job, scheduler: str) -> None:
+def jaxbn_sweep(job: Job, scheduler: str, sampler: str = "random", num_rounds: int | None = None) -> None:
     """`jaxbn.sweep`, as anybody would call it. Reading and splitting the data is inside its time."""
     import jaxbn
     from jaxbn.engine.run import TileEpoch
@@ -103,6 +106,8 @@ def jaxbn_sweep(job: Job, scheduler: str) -> None:
         job.data,
         num_configs=job.num_configs,
         num_epochs=job.num_epochs,
+        sampler=sampler,
+        num_rounds=num_rounds,
         scheduler=scheduler,
         factor=FACTOR,
         seed=job.seed,
@@ -279,6 +284,8 @@ def sklearn_halving(job: Job) -> None:
 SEARCHES = {
     "jaxbn_hyperband": lambda job: jaxbn_sweep(job, "hyperband"),
     "jaxbn_halving": lambda job: jaxbn_sweep(job, "halving"),
+    "jaxbn_tpe": lambda job: jaxbn_sweep(job, "halving", "tpe", NUM_ROUNDS),
+    "jaxbn_coarse_to_fine": lambda job: jaxbn_sweep(job, "halving", "coarse_to_fine", NUM_ROUNDS),
     "optuna_torch": optuna_torch,
     "sklearn_halving": sklearn_halving,
 }

@@ -35,6 +35,8 @@ from benchmarks.searches import SEARCHES, Job, record_of
 PACKAGES = {
     "jaxbn_hyperband": ("jax", "flax", "optax", "sklearn"),
     "jaxbn_halving": ("jax", "flax", "optax", "sklearn"),
+    "jaxbn_tpe": ("jax", "flax", "optax", "sklearn", "optuna"),
+    "jaxbn_coarse_to_fine": ("jax", "flax", "optax", "sklearn"),
     "optuna_torch": ("optuna", "torch"),
     "sklearn_halving": ("sklearn.model_selection", "sklearn.neural_network"),
 }

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jaxbn.engine import cost
+from jaxbn.engine import cost, planner
 from jaxbn.engine.ladder import choose_ladder, choose_tile_size
-from jaxbn.engine.padding import best_cuts
+from jaxbn.engine.padding import SHARE, best_cuts
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import Problem
 from jaxbn.engine.tiles import stacked, taken
 from jaxbn.nn.types import Spec, TrainState
-from jaxbn.search import Choice, Float, Int, Space, from_values
+from jaxbn.search import Band, Choice, Float, Int, Padding, Space, from_values
 from jaxbn.search.halving import to_the_end
 from jaxbn.search.propose import random
 
@@ -191,3 +191,42 @@ def test_states_are_stacked_bit_for_bit_and_steps_follow_the_mini_batch():
         assert back.params["w"].tobytes() == one.params["w"].tobytes()
         assert back.opt_state["m"].tobytes() == one.opt_state["m"].tobytes()
     assert whole.step.tolist() == [4 * 11] * 3 and whole.step.dtype == np.int32
+
+
+def every_way_to_cut(cells):
+    """All ways to cut a row of cells into bands, each named by its last cell."""
+    for size in range(len(cells)):
+        for inner in itertools.combinations(cells[:-1], size):
+            yield (*inner, cells[-1])
+
+
+def every_padding(widths, batches):
+    """All ways to share programs among networks of two layers: bands of widths, batch sizes of each, optimizers."""
+    for tops in every_way_to_cut(widths):
+        for chosen in itertools.product(every_way_to_cut(batches), repeat=len(tops)):
+            bands = tuple(Band(2, width, some) for width, some in zip(tops, chosen, strict=True))
+            for optimizers in ((), ("adam", "momentum")):
+                yield Padding(bands, optimizers)
+
+
+@pytest.mark.parametrize(("num_configs", "num_epochs"), [(8, 1), (60, 5), (200, 40), (200, 1000)])
+@pytest.mark.parametrize("workers", [1, 16])
+def test_no_other_way_to_share_programs_is_a_tenth_better(monkeypatch, num_configs, num_epochs, workers):
+    """The planner weighs padding before it knows tile sizes; here whole plans are compared, tiles and all."""
+    widths, batches = (16, 48, 128), (32, 128)
+    space = Space(
+        hidden_units=Choice(*widths), num_layers=2, batch_size=Choice(*batches), optimizer=Choice("adam", "momentum")
+    )
+    configs = random(0, space, None, num_configs)
+    rates = dataclasses.replace(cost.rates("cpu", 2), workers=workers)
+
+    def seconds(plan):
+        return SHARE * plan.compile_seconds + plan.total_train_seconds
+
+    chosen = seconds(plan_of(configs, space, num_epochs=num_epochs, rates=rates))
+    others = []
+    for padding in every_padding(widths, batches):
+        monkeypatch.setattr(planner, "choose_padding", lambda *args, padding=padding, **kwargs: padding)
+        others.append(seconds(plan_of(configs, space, num_epochs=num_epochs, rates=rates)))
+    assert max(others) > 1.1 * min(others)  # there is something to choose
+    assert chosen <= 1.1 * min(others)
