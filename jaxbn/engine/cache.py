@@ -6,6 +6,7 @@ access lists). What was compiled for another jaxlib or another processor lies in
 here.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -79,6 +80,7 @@ def kept_in() -> Path | None:
     return Path(folder) if folder and Path(folder).name == kind_of_machine() else None
 
 
+@functools.cache
 def kind_of_machine() -> str:
     """A name for what a compiled program depends on beside the program: jaxlib, platform, processor.
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxbn.engine import cost
+from jaxbn.engine.traces import traced
 from jaxbn.nn import losses, metrics, train
 from jaxbn.nn.mlp import mlp
 from jaxbn.nn.optimizers import optimizer
-from jaxbn.nn.types import Batch, Device, Hyperparams, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
+from jaxbn.nn.types import Batch, Device, Hyperparams, Leaf, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
 
 CHUNK = 128
 """Rows that are evaluated at a time: enough to fill the matrix units, few enough for the cache."""
@@ -72,8 +73,8 @@ class Report:
         finite: bool [T], whether all weights and statistics are.
     """
 
-    scores: Array
-    finite: Array
+    scores: Leaf
+    finite: Leaf
 
 
 def sizes_of(problem: Problem) -> cost.Sizes:
@@ -212,7 +213,7 @@ def arguments(program: Program) -> tuple[Any, ...]:
     if program.kind == "init":
         return key, hyperparams
 
-    variables = jax.eval_shape(functools.partial(init, program=program), key, hyperparams)
+    variables = _drawn(of_init(program), real)
     if program.kind == "evaluate":
         rows = _rows(problem, problem.valid_rows, real)
         return variables, hyperparams, rows, jax.ShapeDtypeStruct((problem.num_outputs,), real)
@@ -234,6 +235,20 @@ def _rows(problem: Problem, num_rows: int, real: Any) -> Rows:
     return Rows(x, y, weight, jax.ShapeDtypeStruct((), jnp.int32))
 
 
+def results(program: Program) -> Any:
+    """Something of the structure that a program returns."""
+    if program.kind == "init":
+        return _drawn(program, jax.dtypes.canonicalize_dtype(float))
+    return Report(0, 0) if program.kind == "evaluate" else (arguments(program)[1], Metrics(0, 0))
+
+
+@functools.lru_cache(maxsize=4096)
+def _drawn(program: Program, real: Any) -> Variables:
+    """Shapes and types of what a program draws, which programs of the other kinds take."""
+    del real  # Reals are of this type while the program is traced.
+    return jax.eval_shape(functools.partial(init, program=program), *arguments(program))
+
+
 def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
     return _executable(program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64)
@@ -241,9 +256,20 @@ def executable(program: Program, device: Device) -> Callable[..., Any]:
 
 @functools.lru_cache(maxsize=4096)
 def _executable(program: Program, device: Device, x64: bool) -> Callable[..., Any]:
+    given, given_back = arguments(program), jax.tree.structure(results(program))
+    leaves, structure = jax.tree.flatten(given)
+    nested = function(program)
+
+    @functools.wraps(nested)
+    def flat(*leaves: Array) -> list[Array]:
+        return jax.tree.leaves(nested(*jax.tree.unflatten(structure, leaves)))
+
+    about = f"{program} {device.platform} x64={x64}"
+    work = traced(flat, leaves, name=nested.__name__, about=about)
     # On a CPU donation gains nothing and sometimes costs; the state before the call also stays the last good one.
-    donated = (1,) if program.kind == "epoch" and device.platform != "cpu" else ()
-    jitted = jax.jit(function(program), donate_argnums=donated)
+    consumes = program.kind == "epoch" and device.platform != "cpu"
+    state = range(1, 1 + len(jax.tree.leaves(given[1]))) if consumes else ()
     placed = jax.sharding.SingleDeviceSharding(device)
-    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=placed), arguments(program))
-    return jitted.lower(*shapes).compile()
+    shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placed) for leaf in leaves]
+    compiled = jax.jit(work, donate_argnums=tuple(state)).lower(*shapes).compile()
+    return lambda *arguments: jax.tree.unflatten(given_back, compiled(*jax.tree.leaves(arguments)))

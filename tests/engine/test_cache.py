@@ -45,10 +45,17 @@ def test_the_next_sweep_compiles_nothing_and_learns_the_same(swept):
     before = programs(swept)
     kinds = {kind for kind in ("init", "epoch", "evaluate") for path in before if f"jaxbn_{kind}" in path.name}
     assert kinds == {"init", "epoch", "evaluate"}
+    assert sum("-traced-" in path.name for path in before) == len(before) / 2
     done = jaxbn(*SWEEP, "second", cache=swept / "cache", cwd=swept)
     assert done.returncode == 0, done.stderr
     assert programs(swept) == before
     assert_frame_equal(trials(swept / "first"), trials(swept / "second"), check_exact=True)
+
+
+def test_keeping_changes_no_bit(swept):
+    done = jaxbn(*SWEEP, "unkept", cache="off", cwd=swept)
+    assert done.returncode == 0, done.stderr
+    assert_frame_equal(trials(swept / "first"), trials(swept / "unkept"), check_exact=True)
 
 
 @private

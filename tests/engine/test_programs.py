@@ -6,7 +6,7 @@ import jax
 import jax.export
 import pytest
 
-from jaxbn.engine.programs import Problem, Program, arguments, function, of_evaluate, of_init
+from jaxbn.engine.programs import Problem, Program, arguments, function, of_evaluate, of_init, results
 from jaxbn.nn.types import ACTIVATIONS, OPTIMIZERS, Spec
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -33,6 +33,15 @@ def test_lowers_for_all_platforms(spec, task):
     for program in (of_init(epoch), epoch, of_evaluate(epoch)):
         exported = jax.export.export(jax.jit(function(program)), platforms=PLATFORMS)(*arguments(program))
         assert exported.platforms == PLATFORMS
+
+
+@pytest.mark.parametrize("task", PROBLEMS)
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+def test_results_have_the_structure_that_is_said(spec, task):
+    epoch = Program("epoch", spec, 3, PROBLEMS[task])
+    for program in (of_init(epoch), epoch, of_evaluate(epoch)):
+        returned = jax.eval_shape(function(program), *arguments(program))
+        assert jax.tree.structure(returned) == jax.tree.structure(results(program))
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="what a CPU's compiler makes of it")
