@@ -9,8 +9,6 @@ import numpy as np
 Curve = list[tuple[float, float]]
 """Seconds and best score so far, where it rose."""
 
-REFERENCE = "jaxbn_hyperband"
-
 SHOWN = 8
 """How many times the error of the best search a picture shows."""
 
@@ -80,8 +78,8 @@ def reached_by(scores: np.ndarray, share: float) -> float:
 def summarise(runs: list[Run], target: float | None, limit: float) -> list[dict]:
     """A row for each search. A time that is not there is None: the target was not reached within the limit.
 
-    The ratio is that of the medians over seeds; `bound` says that it is at least, or at most, what is written, because
-    one of the two medians is beyond the limit.
+    The ratio is that of the medians over seeds, to that of the first search; `bound` says that it is at least, or at
+    most, what is written, because one of the two medians is beyond the limit.
     """
     rows = []
     searches = list(dict.fromkeys(run.search for run in runs))
@@ -102,7 +100,7 @@ def summarise(runs: list[Run], target: float | None, limit: float) -> list[dict]
                 "ran": statistics.median(run.seconds for run in own),
             }
         )
-    ours = medians.get(REFERENCE, math.inf)
+    ours = medians[searches[0]] if searches else math.inf
     for row in rows:
         theirs = medians[row["search"]]
         if math.isfinite(ours) or math.isfinite(theirs):
@@ -114,7 +112,15 @@ def summarise(runs: list[Run], target: float | None, limit: float) -> list[dict]
 def table(rows: list[dict], limit: float | None) -> str:
     """The rows as Markdown; without a limit, which is where there is no target, times that are not there are blank."""
     seeds = list(dict.fromkeys(seed for row in rows for seed in row["seconds"]))
-    names = ["search", *(f"seed {seed}" for seed in seeds), "median s", f"x {REFERENCE}", "best", "epochs", "ran s"]
+    names = [
+        "search",
+        *(f"seed {seed}" for seed in seeds),
+        "median s",
+        f"x {rows[0]['search']}",
+        "best",
+        "epochs",
+        "ran s",
+    ]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for row in rows:
         cells = [row["search"]]

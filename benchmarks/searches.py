@@ -282,10 +282,10 @@ def sklearn_halving(job: Job) -> None:
 
 
 SEARCHES = {
-    "jaxbn_hyperband": lambda job: jaxbn_sweep(job, "hyperband"),
-    "jaxbn_halving": lambda job: jaxbn_sweep(job, "halving"),
     "jaxbn_tpe": lambda job: jaxbn_sweep(job, "halving", "tpe", NUM_ROUNDS),
     "jaxbn_coarse_to_fine": lambda job: jaxbn_sweep(job, "halving", "coarse_to_fine", NUM_ROUNDS),
+    "jaxbn_hyperband": lambda job: jaxbn_sweep(job, "hyperband"),
+    "jaxbn_halving": lambda job: jaxbn_sweep(job, "halving"),
     "optuna_torch": optuna_torch,
     "sklearn_halving": sklearn_halving,
 }

@@ -1,8 +1,9 @@
 """How soon a search has a good network: best validation score so far against seconds from the start of its process.
 
-Importing, compiling and reading are inside the time. jaxbn's sweep with Hyperband and with successive halving; Optuna
-(TPE, Hyperband pruner) over torch; scikit-learn's HalvingRandomSearchCV: see `benchmarks.searches`. All use the same
-training and validation rows. They run one after the other, each stopped after `--seconds` or when it is done.
+Importing, compiling and reading are inside the time. jaxbn's sweep with Hyperband, with successive halving, and with
+halving in eight rounds from which TPE or coarse to fine learns; Optuna (TPE, Hyperband pruner) over torch;
+scikit-learn's HalvingRandomSearchCV: see `benchmarks.searches`. All use the same training and validation rows. They
+run one after the other, each stopped after `--seconds` or when it is done.
 
 By default jaxbn compiles everything anew. With `--kept` it finds its programs where an earlier search of another seed,
 which is not measured, has left them, as `jaxbn sweep` does from its second run on.
