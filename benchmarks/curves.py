@@ -9,7 +9,7 @@ import numpy as np
 Curve = list[tuple[float, float]]
 """Seconds and best score so far, where it rose."""
 
-SHOWN = 8
+SHOWN = 3
 """How many times the error of the best search a picture shows."""
 
 

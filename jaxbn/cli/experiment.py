@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from tyro.conf import Positional, arg
 
-from jaxbn.cli.options import Count, File, Flag, Fraction, Seconds
+from jaxbn.cli.options import Count, File, Flag, Fraction, MaybeCount, MaybeFraction, MaybeSeconds
 from jaxbn.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Experiment:
     """How many epochs to train each, at the most."""
     sampler: Annotated[str, arg(metavar="S")] = "random"
     """How configurations are chosen: random, grid, sobol, coarse_to_fine, tpe, cmaes or gp."""
-    num_rounds: Annotated[Count | None, arg(help_behavior_hint="(default: the sampler's)")] = None
+    num_rounds: Annotated[MaybeCount, arg(help_behavior_hint="(default: the sampler's)")] = None
     """In how many rounds the sampler is asked; it learns from one to the next."""
     enqueue: File = None
     """Configurations to try first: a TOML file with a table [[config]] for each."""
@@ -42,18 +42,18 @@ class Experiment:
     """Of halving and hyperband: one configuration in so many survives a rung."""
     min_epochs: Count = 1
     """Of halving and hyperband: epochs of the first rung."""
-    interval: Annotated[Count | None, arg(help_behavior_hint="(default: a tenth of all)")] = None
+    interval: Annotated[MaybeCount, arg(help_behavior_hint="(default: a tenth of all)")] = None
     """Of pbt alone: epochs between two decisions."""
-    patience: Annotated[Count | None, arg(help_behavior_hint="")] = None
+    patience: Annotated[MaybeCount, arg(help_behavior_hint="")] = None
     """End a configuration whose score has not got better for N epochs. This is looked at every N epochs (with a
     scheduler, at its rungs), so that one may train on for up to twice as long."""
     replicates: Count = 1
     """Seeds of each configuration; ranking is by the mean."""
     folds: Count = 1
     """Parts of a cross-validation, in which --valid-fraction is not used; ranking is by the mean. 1: one split."""
-    time_budget: Annotated[Seconds | None, arg(help_behavior_hint="")] = None
+    time_budget: Annotated[MaybeSeconds, arg(help_behavior_hint="")] = None
     """Seconds (or 5m, 2h) from the start of the command: what does not fit is not tried."""
-    target_score: Annotated[Fraction | None, arg(help_behavior_hint="")] = None
+    target_score: Annotated[MaybeFraction, arg(help_behavior_hint="")] = None
     """End as soon as a configuration has this validation score or a better one; of losses, less is better."""
     metric: Annotated[str | None, arg(metavar="M", help_behavior_hint="(default: accuracy, or r2)")] = None
     """What ranks: accuracy, balanced_accuracy, roc_auc, f1, log_loss or loss; r2, mse, mae or loss."""
@@ -73,7 +73,7 @@ class Experiment:
     """Share of the rows to judge the winner by."""
     test_data: File = None
     """Rows to judge the winner by, read like DATA, instead of a share of it."""
-    devices: Annotated[Count | None, arg(help_behavior_hint="(default: all)")] = None
+    devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: all)")] = None
     """How many of the local devices train at once."""
     precision: Annotated[str, arg(metavar="float32|tf32|bfloat16")] = "float32"
     """Of matrix products; weights, statistics and the optimizer's state are float32 whatever it is."""

@@ -37,14 +37,19 @@ def _written(kind: Callable[[str], Any], metavar: str, expected: str) -> Primiti
         nargs=1,
         metavar=metavar,
         instance_from_str=read,
-        is_instance=lambda value: isinstance(value, int | float),
+        is_instance=lambda value: value is None or isinstance(value, int | float),
         str_from_instance=lambda value: [str(value)],
     )
 
 
-Count = Annotated[int, _written(int, "N", "a whole number")]
-Fraction = Annotated[float, _written(float, "X", "a number")]
-Seconds = Annotated[float, _written(_seconds, "TIME", "a time such as 60s, 5m or 2h")]
+_COUNT = _written(int, "N", "a whole number")
+_FRACTION = _written(float, "X", "a number")
+_TIME = _written(_seconds, "TIME", "a time such as 60s, 5m or 2h")
+Count = Annotated[int, _COUNT]
+MaybeCount = Annotated[int | None, _COUNT]
+Fraction = Annotated[float, _FRACTION]
+MaybeFraction = Annotated[float | None, _FRACTION]
+MaybeSeconds = Annotated[float | None, _TIME]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 RunFolder = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
 Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]

@@ -26,7 +26,8 @@ def workers(count: int | None = None) -> list[Device]:
     devices = jax.local_devices()
     if count is not None and not 1 <= count <= len(devices):
         kind = devices[0].device_kind
-        raise UserError(f"devices = {count} and JAX has {len(devices)} of kind {kind!r}: ask for 1 to {len(devices)}")
+        most = f"1 to {len(devices)}" if len(devices) > 1 else "1"
+        raise UserError(f"devices = {count} and JAX has {len(devices)} of kind {kind!r}: ask for {most}")
     devices = devices[:count]
     return devices * _cores() if len(devices) == 1 and devices[0].platform == "cpu" else devices
 
