@@ -12,7 +12,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: sweep test check format bench lock clean
+.PHONY: sweep test check format bench notebooks lock clean
 
 sweep: $(READY)
 	@$(BIN)/jaxbn sweep digits --num-configs 1024 --num-epochs 20 $(ARGS)
@@ -33,6 +33,11 @@ format: $(READY)
 bench: $(READY)
 	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+# ARGS='01 03' runs these alone.
+notebooks: $(READY)
+	@$(BIN)/python -c 'import jupytext, nbclient, ipykernel' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[notebooks]'
+	$(BIN)/python notebooks/execute.py $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml
 	@echo "Installing $(LOCK) into .venv (once)"
