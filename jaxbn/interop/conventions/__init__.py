@@ -10,22 +10,32 @@ Example:
 """
 
 from jaxbn.interop.conventions.convention import Convention
+from jaxbn.interop.conventions.initialisers import INITIALISERS, draw
+from jaxbn.interop.conventions.optimizers import ADAM, MOMENTUM, RMSPROP, adam, momentum, rmsprop
 from jaxbn.interop.conventions.running import RunningState, apply, init, mlp, running_moments, update
 from jaxbn.interop.conventions.table import CONVENTIONS, lookup
 from jaxbn.interop.conventions.track import track
 from jaxbn.interop.conventions.weights import export_network, from_arrays, import_network, to_arrays
 
 __all__ = [
+    "ADAM",
     "CONVENTIONS",
+    "INITIALISERS",
+    "MOMENTUM",
+    "RMSPROP",
     "Convention",
     "RunningState",
+    "adam",
     "apply",
+    "draw",
     "export_network",
     "from_arrays",
     "import_network",
     "init",
     "lookup",
     "mlp",
+    "momentum",
+    "rmsprop",
     "running_moments",
     "to_arrays",
     "track",

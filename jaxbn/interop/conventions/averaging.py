@@ -134,7 +134,7 @@ class FirstReplaces:
         return 1.0
 
     def __str__(self) -> str:
-        return f"first replaces, then {self.decay:g} old"
+        return f"{self.decay:g} old after the first"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +160,7 @@ class TimeConstant:
         return self.samples
 
     def __str__(self) -> str:
-        return f"first replaces, then exp(-B/{self.samples:g}) old"
+        return f"exp(-B/{self.samples:g}) after first"
 
 
 Averaging = Ema | Debiased | SumAndScale | Cumulative | FirstReplaces | TimeConstant

@@ -89,8 +89,8 @@ CNTK = Layout(
 
 def _dl4j(stored: str) -> Layout:
     dense = _entries("{dense}_", W="kernel", b="bias")
-    norm = _entries("{norm}_", gamma="gamma", beta="beta", mean="mean", **{stored: "statistic"})
-    return Layout((*dense[:1], *norm), dense)
+    norm = _entries("{norm}_", gamma="gamma", beta="beta", mean="mean")
+    return Layout((*dense[:1], *norm, Entry("{norm}_", stored, "statistic", PLAIN)), dense)
 
 
 DL4J, DL4J_LEGACY = _dl4j("log10stdev"), _dl4j("var")

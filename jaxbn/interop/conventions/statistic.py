@@ -4,16 +4,17 @@ import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
-from jax import Array
 from jax.typing import ArrayLike
 
+from jaxbn.nn.types import Leaf
 
-def biased(var: Array, count: ArrayLike, epsilon: float) -> Array:
+
+def biased(var: Leaf, count: ArrayLike, epsilon: float) -> Leaf:
     """Divided by the number of rows."""
     return var
 
 
-def unbiased(var: Array, count: ArrayLike, epsilon: float) -> Array:
+def unbiased(var: Leaf, count: ArrayLike, epsilon: float) -> Leaf:
     """Divided by the number of rows less one (Bessel); of a single row 0.
 
     Example:
@@ -23,12 +24,12 @@ def unbiased(var: Array, count: ArrayLike, epsilon: float) -> Array:
     return var * count / jnp.maximum(jnp.asarray(count) - 1, 1)
 
 
-def unbiased_less_epsilon(var: Array, count: ArrayLike, epsilon: float) -> Array:
+def unbiased_less_epsilon(var: Leaf, count: ArrayLike, epsilon: float) -> Leaf:
     """Divided by the number of rows less `1 + epsilon`: what Keras 2.1.4 to 2.3.1 did."""
     return var * count / (jnp.asarray(count) - (1.0 + epsilon))
 
 
-Correction = Callable[[Array, ArrayLike, float], Array]
+Correction = Callable[[Leaf, ArrayLike, float], Leaf]
 """`(biased variance [F], rows, epsilon) -> variance [F]`."""
 
 
@@ -46,42 +47,42 @@ class Statistic:
     """
 
     name: str
-    of: Callable[[Array, float], Array]
-    variance: Callable[[Array, float], Array]
-    store: Callable[[Array], Array]
-    restore: Callable[[Array], Array]
+    of: Callable[[Leaf, float], Leaf]
+    variance: Callable[[Leaf, float], Leaf]
+    store: Callable[[Leaf], Leaf]
+    restore: Callable[[Leaf], Leaf]
     holds_epsilon: bool
 
 
-def _same(value: Array) -> Array:
+def _same(value: Leaf) -> Leaf:
     return value
 
 
-def _plain(value: Array, epsilon: float) -> Array:
+def _plain(value: Leaf, epsilon: float) -> Leaf:
     return value
 
 
-def _plus(value: Array, epsilon: float) -> Array:
+def _plus(value: Leaf, epsilon: float) -> Leaf:
     return value + epsilon
 
 
-def _less(value: Array, epsilon: float) -> Array:
+def _less(value: Leaf, epsilon: float) -> Leaf:
     return value - epsilon
 
 
-def _inverse_std(var: Array, epsilon: float) -> Array:
+def _inverse_std(var: Leaf, epsilon: float) -> Leaf:
     return 1 / jnp.sqrt(var + epsilon)
 
 
-def _from_inverse_std(inverse: Array, epsilon: float) -> Array:
+def _from_inverse_std(inverse: Leaf, epsilon: float) -> Leaf:
     return 1 / jnp.square(inverse) - epsilon
 
 
-def _log10_std(var: Array) -> Array:
+def _log10_std(var: Leaf) -> Leaf:
     return jnp.log10(var) / 2
 
 
-def _from_log10_std(log: Array) -> Array:
+def _from_log10_std(log: Leaf) -> Leaf:
     return 10 ** (2 * log)
 
 

@@ -39,7 +39,7 @@ def track(convention: str | Convention, batches: Sequence[ArrayLike]) -> dict[st
     if any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
         raise UserError(f"{_shapes(arrays)} given as mini-batches: give arrays [B, F] of the same F")
     with jax.enable_x64(True):
-        params, state = running.init(arrays[0].shape[1], np.float64, convention=convention)
+        _, state = running.init(arrays[0].shape[1], np.float64, convention=convention)
         for array in arrays:
             if convention.batch_of_one == "error" and len(array) == 1:
                 raise running.refusal(convention)

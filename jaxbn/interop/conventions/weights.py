@@ -55,11 +55,11 @@ def to_arrays(variables: Variables, convention: str | Convention) -> dict[str, n
     layout = convention.layout
     variables = jax.tree.map(np.asarray, variables)
     params: MLPParams = variables.params
-    _require_norm(params)
     blocks: list[dict[str, np.ndarray]] = []
     for layer, state in zip(params.hidden, variables.model_state, strict=True):
-        bias = np.zeros_like(layer.norm.beta) if layer.dense.bias is None else layer.dense.bias
-        block = {"kernel": layer.dense.kernel, "bias": bias, "gamma": layer.norm.gamma, "beta": layer.norm.beta}
+        norm = _norm(layer)
+        bias = np.zeros_like(norm.beta) if layer.dense.bias is None else layer.dense.bias
+        block = {"kernel": layer.dense.kernel, "bias": bias, "gamma": norm.gamma, "beta": norm.beta}
         blocks.append(block | _stored(state, convention))
     output = {"kernel": params.output.kernel, "bias": params.output.bias}
     arrays: dict[str, np.ndarray] = {}
@@ -74,7 +74,8 @@ def to_arrays(variables: Variables, convention: str | Convention) -> dict[str, n
 def from_arrays(arrays: Mapping[str, Any], convention: str | Convention) -> Variables:
     """A network of `conventions.mlp` from the framework's arrays.
 
-    A bias before normalisation goes into the running mean: what comes out is the same. Absent gamma and beta are 1 and 0.
+    A bias before normalisation goes into the running mean: what comes out is the same. Absent gamma and beta are 1 and
+    0.
 
     Args:
         arrays: by the names that `to_arrays` gives, in any order.
@@ -104,7 +105,7 @@ def from_arrays(arrays: Mapping[str, Any], convention: str | Convention) -> Vari
             for holds, entry in entries.items()
             if holds not in ("kernel", "seen", "mean_read", "statistic_read")
         }
-        seen = np.float32(convention.averaging.settled())
+        seen = np.asarray(convention.averaging.settled(), np.float32)
         for entry in layout.statistics:
             if entry.holds == "seen":
                 seen = entry.form.unpack(_take(left, entry.name(index), convention))
@@ -149,14 +150,13 @@ def export_network(
     """
     convention = lookup(convention)
     variables = jax.tree.map(np.asarray, variables)
-    _require_norm(variables.params)
     hidden, states = [], []
     for layer, state in zip(variables.params.hidden, variables.model_state, strict=True):
         mean, var, _ = (np.asarray(value, np.float64) for value in batch_norm.running_moments(state))
         if convention.gamma == "1":
             layer, mean, var = _without_gamma(layer, mean, var, epsilon, convention)
         hidden.append(layer)
-        states.append(_trained_state(mean, var + epsilon, convention, layer.norm.gamma.dtype))
+        states.append(_trained_state(mean, var + epsilon, convention, _norm(layer).gamma.dtype))
     return to_arrays(Variables(MLPParams(tuple(hidden), variables.params.output), tuple(states)), convention)
 
 
@@ -180,11 +180,12 @@ def import_network(arrays: Mapping[str, Any], convention: str | Convention, *, e
     hidden, states = [], []
     for layer, state in zip(variables.params.hidden, variables.model_state, strict=True):
         mean, var = _moments(state, convention)
-        dtype = layer.norm.gamma.dtype
+        norm = _norm(layer)
+        dtype = norm.gamma.dtype
         shifted = var + convention.effective_epsilon - epsilon
         _require_variance(shifted, "this network", epsilon)
-        gamma = np.ones_like(layer.norm.gamma) if convention.gamma == "1" else layer.norm.gamma
-        hidden.append(HiddenLayer(layer.dense, BatchNormParams(gamma, layer.norm.beta)))
+        gamma = np.ones_like(norm.gamma) if convention.gamma == "1" else norm.gamma
+        hidden.append(HiddenLayer(layer.dense, BatchNormParams(gamma, norm.beta)))
         states.append(BatchNormState(mean.astype(dtype), shifted.astype(dtype), np.ones((), dtype)))
     return Variables(MLPParams(tuple(hidden), variables.params.output), tuple(states))
 
@@ -238,7 +239,8 @@ def _without_gamma(
     layer: HiddenLayer, mean: np.ndarray, var: np.ndarray, epsilon: float, convention: Convention
 ) -> tuple[HiddenLayer, np.ndarray, np.ndarray]:
     """Gamma (z - m) / sqrt(v + e) is (sign z - sign m) / sqrt((v + e) / gamma^2)."""
-    gamma = np.asarray(layer.norm.gamma, np.float64)
+    norm = _norm(layer)
+    gamma = np.asarray(norm.gamma, np.float64)
     if (gamma == 0).any():
         raise UserError(
             f"a gamma of 0, and {convention.framework} holds gamma at 1 by default: export with "
@@ -246,13 +248,14 @@ def _without_gamma(
         )
     sign = np.sign(gamma)
     dense = Dense(layer.dense.kernel * sign[None, :].astype(layer.dense.kernel.dtype), None)
-    norm = BatchNormParams(np.ones_like(layer.norm.gamma), layer.norm.beta)
-    return HiddenLayer(dense, norm), mean * sign, (var + epsilon) / gamma**2 - epsilon
+    fixed = BatchNormParams(np.ones_like(norm.gamma), norm.beta)
+    return HiddenLayer(dense, fixed), mean * sign, (var + epsilon) / gamma**2 - epsilon
 
 
-def _require_norm(params: MLPParams) -> None:
-    if any(layer.norm is None for layer in params.hidden):
+def _norm(layer: HiddenLayer) -> BatchNormParams:
+    if layer.norm is None:
         raise UserError("a hidden layer is not normalised: give a network whose normalization is 'batch'")
+    return layer.norm
 
 
 def _require_variance(var: np.ndarray, who: str, epsilon: float) -> None:
