@@ -203,7 +203,9 @@ def keras(package: str, *, fused: bool = False) -> Adapter:
                 norms = [norm]
             layers += [keras.layers.Dense(width, use_bias=False), *norms, keras.layers.ReLU()]
         net = keras.Sequential([*layers, keras.layers.Dense(NUM_OUTPUTS)])
-        assert [getattr(w, "path", w.name).removesuffix(":0") for w in net.weights] == list(arrays)
+        # Keras 3 puts the name of the whole network in front, tf_keras a device's number behind.
+        names = [getattr(w, "path", w.name).removeprefix(f"{net.name}/").removesuffix(":0") for w in net.weights]
+        assert names == list(arrays)
         net.set_weights(list(arrays.values()))
         if fused:
             assert all(layer.fused for layer in net.layers if isinstance(layer, keras.layers.BatchNormalization))

@@ -137,11 +137,10 @@ class Convention:
 
     def to_json(self) -> dict[str, Any]:
         """The record with plain values."""
-        kept = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        kept = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "layout"}
         return kept | {
             "averaging": {"kind": type(self.averaging).__name__, **dataclasses.asdict(self.averaging)},
             "correction": self.correction.__name__,
             "statistic": self.statistic.name,
             "arrays": [entry.name(0) for entry in (*self.layout.hidden, *self.layout.apart)],
-            "layout": None,
         }

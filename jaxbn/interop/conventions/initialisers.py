@@ -54,8 +54,8 @@ class Initialiser:
 _MEMORY = ("From memory.",)
 
 
-def _glorot_uniform(framework: str, source: str) -> Initialiser:
-    return Initialiser(framework, "glorot_uniform", "uniform", "(F + H)/2", 1.0, source)
+def _glorot_uniform(framework: str, source: str, checked: str = "formula") -> Initialiser:
+    return Initialiser(framework, "glorot_uniform", "uniform", "(F + H)/2", 1.0, source, checked)
 
 
 INITIALISERS = {
@@ -64,18 +64,29 @@ INITIALISERS = {
     "caffe_msra": Initialiser("Caffe, when asked", "msra", "normal", "F", 2.0, "include/caffe/filler.hpp"),
     "cntk": _glorot_uniform("CNTK", "layers.py"),
     "dl4j": Initialiser("DL4J", "XAVIER", "normal", "(F + H)/2", 1.0, "WeightInit.java", doubts=_MEMORY),
-    "keras3": _glorot_uniform("Keras, tf_keras", "keras/src/layers/core/dense.py"),
+    "keras3": _glorot_uniform("Keras, tf_keras", "keras/src/layers/core/dense.py", "live: keras 3.15.1"),
     "lasagne": _glorot_uniform("Lasagne", "lasagne/init.py"),
     # The variance of a uniform number in [-a, a] is a^2 / 3.
     "gluon": Initialiser("MXNet, Gluon", "Uniform(0.07)", "uniform", "1", 0.07**2 / 3, "python/mxnet/initializer.py"),
-    "paddlepaddle": Initialiser("PaddlePaddle", "Xavier", "uniform", "(F + H)/2", 1.0, "python/paddle/nn"),
-    "torch": Initialiser(
-        "PyTorch", "kaiming_uniform(a=sqrt(5))", "uniform", "F", 1 / 3, "torch/nn/modules/linear.py", bias="as weights"
+    "paddlepaddle": Initialiser(
+        "PaddlePaddle", "Xavier", "uniform", "(F + H)/2", 1.0, "python/paddle/nn", "live: paddlepaddle 3.3.1"
     ),
-    "flax": Initialiser("Flax", "lecun_normal", "truncated", "F", 1.0, "flax/linen/linear.py"),
-    "haiku": Initialiser("Haiku", "TruncatedNormal", "truncated, narrower", "F", 1.0, "haiku/_src/basic.py"),
+    "torch": Initialiser(
+        "PyTorch",
+        "kaiming_uniform(a=sqrt(5))",
+        "uniform",
+        "F",
+        1 / 3,
+        "torch/nn/modules/linear.py",
+        "live: torch 2.13.0",
+        "as weights",
+    ),
+    "flax": Initialiser("Flax", "lecun_normal", "truncated", "F", 1.0, "flax/linen/linear.py", "live: flax 0.12.12"),
+    "haiku": Initialiser(
+        "Haiku", "TruncatedNormal", "truncated, narrower", "F", 1.0, "haiku/_src/basic.py", "live: dm-haiku 0.0.17"
+    ),
     "equinox": Initialiser(
-        "Equinox", "default_init", "uniform", "F", 1 / 3, "equinox/nn/_linear.py", bias="as weights"
+        "Equinox", "default_init", "uniform", "F", 1 / 3, "equinox/nn/_linear.py", "live: equinox 0.13.8", "as weights"
     ),
 }
 

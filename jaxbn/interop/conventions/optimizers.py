@@ -104,13 +104,22 @@ ADAM = {
     "caffe": Adam("Caffe", "uncorrected", 1e-8, None, "src/caffe/solvers/adam_solver.cpp"),
     "dl4j": Adam("DL4J", "uncorrected", 1e-8, 1e-3, "AdamUpdater.java"),
     "keras2": Adam("Keras 2 standalone", "uncorrected", 1e-7, 1e-3, "keras/optimizers.py"),
-    "keras3": Adam("Keras 3", "uncorrected", 1e-7, 1e-3, "keras/src/optimizers/adam.py"),
-    "tf_keras": Adam("tf_keras", "uncorrected", 1e-7, 1e-3, "tf_keras/optimizers/adam.py"),
+    "keras3": Adam("Keras 3", "uncorrected", 1e-7, 1e-3, "keras/src/optimizers/adam.py", checked="live: keras 3.15.1"),
+    "tf_keras": Adam(
+        "tf_keras", "uncorrected", 1e-7, 1e-3, "tf_keras/optimizers/adam.py", checked="live: tf_keras 2.21.0"
+    ),
     "lasagne": Adam("Lasagne", "uncorrected", 1e-8, 1e-3, "lasagne/updates.py"),
     "mxnet": Adam("MXNet", "uncorrected", 1e-8, 1e-3, "python/mxnet/optimizer"),
-    "optax": Adam("optax", "corrected", 1e-8, None, "optax/_src/transform.py"),
-    "paddlepaddle": Adam("PaddlePaddle", "corrected", 1e-8, 1e-3, "adam_functors.h@02dea0c7; its docs show the other"),
-    "torch": Adam("PyTorch", "corrected", 1e-8, 1e-3, "torch/optim/adam.py"),
+    "optax": Adam("optax", "corrected", 1e-8, None, "optax/_src/transform.py", checked="live: optax 0.2"),
+    "paddlepaddle": Adam(
+        "PaddlePaddle",
+        "corrected",
+        1e-8,
+        1e-3,
+        "adam_functors.h@02dea0c7; its docs show the other",
+        checked="live: paddlepaddle 3.3.1",
+    ),
+    "torch": Adam("PyTorch", "corrected", 1e-8, 1e-3, "torch/optim/adam.py", checked="live: torch 2.13.0"),
     "jaxbn": Adam("jaxbn", "corrected", 1e-8, 1e-3, "jaxbn/nn/optimizers.py"),
 }
 
@@ -131,20 +140,35 @@ MOMENTUM = {
         "NesterovsUpdater.java",
         doubts=("Its defaults are from memory.",),
     ),
-    "keras3": Momentum("Keras 3, tf_keras", "inside", "1", _KERAS_NESTEROV, 0.0, 0.01, "keras/src/optimizers/sgd.py"),
+    "keras3": Momentum(
+        "Keras 3, tf_keras",
+        "inside",
+        "1",
+        _KERAS_NESTEROV,
+        0.0,
+        0.01,
+        "keras/src/optimizers/sgd.py",
+        checked="live: keras 3.15.1",
+    ),
     "lasagne": Momentum("Lasagne", "inside", "1", _KERAS_NESTEROV, 0.9, None, "lasagne/updates.py"),
     "mxnet": Momentum("MXNet", "inside", "1", "", 0.0, 0.1, "python/mxnet/optimizer"),
-    "optax": Momentum("optax", "outside", "1", _PLAIN_NESTEROV, None, None, "optax/_src/alias.py"),
-    "paddlepaddle": Momentum("PaddlePaddle", "outside", "1", _PLAIN_NESTEROV, 0.9, 1e-3, "Momentum"),
-    "torch": Momentum("PyTorch", "outside", "1", _PLAIN_NESTEROV, 0.0, 1e-3, "torch/optim/sgd.py"),
+    "optax": Momentum(
+        "optax", "outside", "1", _PLAIN_NESTEROV, None, None, "optax/_src/alias.py", checked="live: optax 0.2"
+    ),
+    "paddlepaddle": Momentum(
+        "PaddlePaddle", "outside", "1", _PLAIN_NESTEROV, 0.9, 1e-3, "Momentum", checked="live: paddlepaddle 3.3.1"
+    ),
+    "torch": Momentum(
+        "PyTorch", "outside", "1", _PLAIN_NESTEROV, 0.0, 1e-3, "torch/optim/sgd.py", checked="live: torch 2.13.0"
+    ),
     "notes": Momentum("course notes; momentum_ewa", "outside", "1 - mu", "", 0.9, None, "jaxbn/nn/optimizers.py"),
 }
 
 RMSPROP = {
-    "keras3": RMSProp("Keras 3", "inside", 1e-7, 0.9, "keras/src/optimizers/rmsprop.py"),
+    "keras3": RMSProp("Keras 3", "inside", 1e-7, 0.9, "keras/src/optimizers/rmsprop.py", checked="live: keras 3.15.1"),
     "lasagne": RMSProp("Lasagne", "inside", 1e-6, 0.9, "lasagne/updates.py"),
-    "optax": RMSProp("optax", "inside", 1e-8, 0.9, "optax/_src/transform.py"),
-    "torch": RMSProp("PyTorch", "outside", 1e-8, 0.99, "torch/optim/rmsprop.py", doubts=_MEMORY),
+    "optax": RMSProp("optax", "inside", 1e-8, 0.9, "optax/_src/transform.py", checked="live: optax 0.2"),
+    "torch": RMSProp("PyTorch", "outside", 1e-8, 0.99, "torch/optim/rmsprop.py", checked="live: torch 2.13.0"),
     "notes": RMSProp("course notes; rmsprop", "outside", 1e-8, None, "jaxbn/nn/optimizers.py"),
 }
 
