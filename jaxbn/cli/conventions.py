@@ -71,18 +71,18 @@ def _overview(console: Console, rows: "dict[str, Convention]") -> None:
         table.add_row(
             Text(name + ("?" if row.doubts else ""), style="bold"),
             str(row.averaging),
-            row.correction.__name__.replace("_less_epsilon", " - eps"),
+            row.correction.__name__.replace("unbiased_less_epsilon", "by B-1-eps"),
             f"{row.effective_epsilon:.0e}".replace("e-0", "e-"),
             row.statistic.name,
             row.batch_of_one,
-            "live" if row.checked.startswith("live") else "numbers",
+            _checked(row.checked),
         )
     console.print(table, Text())
     console.print(
         Text(
             "old: the weight kept on the old statistic. biased: divided by B rows; unbiased: by B - 1.\n"
             "live: trained beside the framework itself; numbers: only against numbers worked out by hand.\n"
-            "?: with a doubt that is not settled. In full, with names, notes and sources: jaxbn conventions NAME.\n"
+            "?: with a doubt that is not settled. A row with names, notes and sources: jaxbn conventions NAME.\n"
             "Also: jaxbn conventions --optimizers, --initialisers"
         )
     )
@@ -123,13 +123,24 @@ def _records(tables: dict[str, dict], as_json: bool) -> int:
         return 0
     console = board.stdout()
     for kind, rows in tables.items():
-        fields = [f.name for f in dataclasses.fields(next(iter(rows.values()))) if f.name not in ("source", "doubts")]
+        fields = [
+            f.name
+            for f in dataclasses.fields(next(iter(rows.values())))
+            if f.name not in ("source", "doubts", "checked")
+        ]
+        fields.append("checked")
         table = _table(*(field.replace("_", " ") for field in fields))
         for row in rows.values():
-            cells = [board.number(getattr(row, field)) for field in fields]
+            cells = [board.number(value) for value in (getattr(row, field) for field in fields[:-1])]
+            cells.append(_checked(row.checked))
             table.add_row(cells[0] + ("?" if getattr(row, "doubts", ()) else ""), *cells[1:])
         console.print(Text(kind, style="bold"), Text(), table, Text())
     return 0
+
+
+def _checked(text: str) -> str:
+    """How a row was checked, without versions: live, numbers or formula."""
+    return text.partition(":")[0].removeprefix("worked ")
 
 
 def _table(*columns: str) -> Table:

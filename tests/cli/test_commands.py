@@ -282,6 +282,7 @@ def test_one_convention_in_full(capsys):
 def test_conventions_of_optimizers_and_initial_weights(capsys):
     printed = output(capsys, "conventions --optimizers")
     assert "w -= rate (g + mu v)" in printed and "uncorrected" in printed
+    assert max(len(line.rstrip()) for line in printed.splitlines()) <= 100
     assert "kaiming_uniform(a=sqrt(5))" in output(capsys, "conventions --initialisers")
     record = json.loads(output(capsys, "conventions --optimizers --json"))
     assert record["Adam"]["torch"]["epsilon_added"] == "corrected"

@@ -20,7 +20,7 @@ class Initialiser:
         framework: which, and for which layer.
         called: its name there.
         distribution: "uniform" on a symmetric interval; "normal"; "truncated" at two deviations and widened so that
-            the variance is as said; "truncated, narrower" without that, so that the deviation is 0.88 of what is said;
+            the variance is as said; "narrower" without that, so that the deviation is 0.88 of what is said;
             "constant".
         fan: what the variance is divided by: "F", the mean of F and H, or "1".
         gain: what is divided; for "constant" the constant.
@@ -32,7 +32,7 @@ class Initialiser:
 
     framework: str
     called: str
-    distribution: Literal["uniform", "normal", "truncated", "truncated, narrower", "constant"]
+    distribution: Literal["uniform", "normal", "truncated", "narrower", "constant"]
     fan: Literal["F", "(F + H)/2", "1"]
     gain: float
     source: str
@@ -83,7 +83,7 @@ INITIALISERS = {
     ),
     "flax": Initialiser("Flax", "lecun_normal", "truncated", "F", 1.0, "flax/linen/linear.py", "live: flax 0.12.12"),
     "haiku": Initialiser(
-        "Haiku", "TruncatedNormal", "truncated, narrower", "F", 1.0, "haiku/_src/basic.py", "live: dm-haiku 0.0.17"
+        "Haiku", "TruncatedNormal", "narrower", "F", 1.0, "haiku/_src/basic.py", "live: dm-haiku 0.0.17"
     ),
     "equinox": Initialiser(
         "Equinox", "default_init", "uniform", "F", 1 / 3, "equinox/nn/_linear.py", "live: equinox 0.13.8", "as weights"
@@ -117,7 +117,7 @@ def draw(key: Array, row: Initialiser, num_inputs: int, num_outputs: int) -> tup
             kernel = jax.random.normal(of_kernel, shape) * std
         case "truncated":
             kernel = jax.random.truncated_normal(of_kernel, -2, 2, shape) * (std / TRUNCATED)
-        case "truncated, narrower":
+        case "narrower":
             kernel = jax.random.truncated_normal(of_kernel, -2, 2, shape) * std
         case "constant":
             kernel = jnp.full(shape, row.gain)

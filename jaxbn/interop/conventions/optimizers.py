@@ -161,7 +161,7 @@ MOMENTUM = {
     "torch": Momentum(
         "PyTorch", "outside", "1", _PLAIN_NESTEROV, 0.0, 1e-3, "torch/optim/sgd.py", checked="live: torch 2.13.0"
     ),
-    "notes": Momentum("course notes; momentum_ewa", "outside", "1 - mu", "", 0.9, None, "jaxbn/nn/optimizers.py"),
+    "notes": Momentum("course notes", "outside", "1 - mu", "", 0.9, None, "jaxbn/nn/optimizers.py, momentum_ewa"),
 }
 
 RMSPROP = {
@@ -169,7 +169,7 @@ RMSPROP = {
     "lasagne": RMSProp("Lasagne", "inside", 1e-6, 0.9, "lasagne/updates.py"),
     "optax": RMSProp("optax", "inside", 1e-8, 0.9, "optax/_src/transform.py", checked="live: optax 0.2"),
     "torch": RMSProp("PyTorch", "outside", 1e-8, 0.99, "torch/optim/rmsprop.py", checked="live: torch 2.13.0"),
-    "notes": RMSProp("course notes; rmsprop", "outside", 1e-8, None, "jaxbn/nn/optimizers.py"),
+    "notes": RMSProp("course notes", "outside", 1e-8, None, "jaxbn/nn/optimizers.py"),
 }
 
 

@@ -88,6 +88,6 @@ def _from_log10_std(log: Leaf) -> Leaf:
 
 VARIANCE = Statistic("variance", _plain, _plain, _same, _same, holds_epsilon=False)
 VARIANCE_PLUS_EPSILON = Statistic("variance + eps", _plus, _less, _same, _same, holds_epsilon=True)
-INVERSE_STD = Statistic("1/sqrt(var + eps)", _inverse_std, _from_inverse_std, _same, _same, holds_epsilon=True)
+INVERSE_STD = Statistic("1/sqrt(var+eps)", _inverse_std, _from_inverse_std, _same, _same, holds_epsilon=True)
 LOG10_STD = Statistic("log10(std)", _plain, _plain, _log10_std, _from_log10_std, holds_epsilon=False)
 """Its variance is averaged; only what is stored is a logarithm."""

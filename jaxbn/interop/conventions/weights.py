@@ -54,14 +54,12 @@ def to_arrays(variables: Variables, convention: str | Convention) -> dict[str, n
     convention = lookup(convention)
     layout = convention.layout
     variables = jax.tree.map(np.asarray, variables)
-    params: MLPParams = variables.params
     blocks: list[dict[str, np.ndarray]] = []
-    for layer, state in zip(params.hidden, variables.model_state, strict=True):
-        norm = _norm(layer)
+    for layer, norm, state in _layers(variables):
         bias = np.zeros_like(norm.beta) if layer.dense.bias is None else layer.dense.bias
         block = {"kernel": layer.dense.kernel, "bias": bias, "gamma": norm.gamma, "beta": norm.beta}
         blocks.append(block | _stored(state, convention))
-    output = {"kernel": params.output.kernel, "bias": params.output.bias}
+    output = {"kernel": variables.params.output.kernel, "bias": variables.params.output.bias}
     arrays: dict[str, np.ndarray] = {}
     for index, block in enumerate(blocks):
         arrays |= {entry.name(index): entry.form.pack(block[entry.holds]) for entry in layout.hidden}
@@ -151,12 +149,12 @@ def export_network(
     convention = lookup(convention)
     variables = jax.tree.map(np.asarray, variables)
     hidden, states = [], []
-    for layer, state in zip(variables.params.hidden, variables.model_state, strict=True):
+    for layer, norm, state in _layers(variables):
         mean, var, _ = (np.asarray(value, np.float64) for value in batch_norm.running_moments(state))
         if convention.gamma == "1":
-            layer, mean, var = _without_gamma(layer, mean, var, epsilon, convention)
+            layer, mean, var = _without_gamma(layer, norm, mean, var, epsilon, convention)
         hidden.append(layer)
-        states.append(_trained_state(mean, var + epsilon, convention, _norm(layer).gamma.dtype))
+        states.append(_trained_state(mean, var + epsilon, convention, norm.gamma.dtype))
     return to_arrays(Variables(MLPParams(tuple(hidden), variables.params.output), tuple(states)), convention)
 
 
@@ -178,9 +176,8 @@ def import_network(arrays: Mapping[str, Any], convention: str | Convention, *, e
     convention = lookup(convention)
     variables = from_arrays(arrays, convention)
     hidden, states = [], []
-    for layer, state in zip(variables.params.hidden, variables.model_state, strict=True):
+    for layer, norm, state in _layers(variables):
         mean, var = _moments(state, convention)
-        norm = _norm(layer)
         dtype = norm.gamma.dtype
         shifted = var + convention.effective_epsilon - epsilon
         _require_variance(shifted, "this network", epsilon)
@@ -236,10 +233,9 @@ def _trained_state(mean: np.ndarray, var_plus_epsilon: np.ndarray, convention: C
 
 
 def _without_gamma(
-    layer: HiddenLayer, mean: np.ndarray, var: np.ndarray, epsilon: float, convention: Convention
+    layer: HiddenLayer, norm: BatchNormParams, mean: np.ndarray, var: np.ndarray, epsilon: float, convention: Convention
 ) -> tuple[HiddenLayer, np.ndarray, np.ndarray]:
     """Gamma (z - m) / sqrt(v + e) is (sign z - sign m) / sqrt((v + e) / gamma^2)."""
-    norm = _norm(layer)
     gamma = np.asarray(norm.gamma, np.float64)
     if (gamma == 0).any():
         raise UserError(
@@ -252,10 +248,12 @@ def _without_gamma(
     return HiddenLayer(dense, fixed), mean * sign, (var + epsilon) / gamma**2 - epsilon
 
 
-def _norm(layer: HiddenLayer) -> BatchNormParams:
-    if layer.norm is None:
+def _layers(variables: Variables) -> list[tuple[HiddenLayer, BatchNormParams, Any]]:
+    """Each hidden layer, its gamma and beta, and its statistics."""
+    norms = [layer.norm for layer in variables.params.hidden if layer.norm is not None]
+    if len(norms) < len(variables.params.hidden):
         raise UserError("a hidden layer is not normalised: give a network whose normalization is 'batch'")
-    return layer.norm
+    return list(zip(variables.params.hidden, norms, variables.model_state, strict=True))
 
 
 def _require_variance(var: np.ndarray, who: str, epsilon: float) -> None:
