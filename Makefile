@@ -12,13 +12,27 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: sweep test check format bench notebooks lock clean
+.PHONY: sweep test test-frameworks check format bench notebooks lock clean
 
 sweep: $(READY)
 	@$(BIN)/jaxbn sweep digits --num-configs 1024 --num-epochs 20 $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+# Conventions beside the frameworks themselves; their largest differences are printed. PaddlePaddle needs a process of
+# its own: it crashes in one with TensorFlow.
+test-frameworks: .venv-frameworks/ready
+	.venv-frameworks/bin/python -m pytest -q tests/frameworks -k "not paddle" $(ARGS)
+	.venv-frameworks/bin/python -m pytest -q tests/frameworks -k paddle $(ARGS)
+
+.venv-frameworks/ready: $(LOCK)
+	@echo "Installing $(LOCK) and seven frameworks into .venv-frameworks (once)"
+	@$(PYTHON) -m venv --clear .venv-frameworks
+	@.venv-frameworks/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps -r $(LOCK)
+	@.venv-frameworks/bin/python -m pip --disable-pip-version-check -qq install torch==2.13.0 dm-haiku==0.0.17 \
+	  equinox==0.13.8 keras==3.15.1 tensorflow-cpu==2.21.0 tf_keras==2.21.0 paddlepaddle==3.3.1 setuptools
+	@touch $@
 
 check: $(READY)
 	$(BIN)/ruff format --check
@@ -63,5 +77,5 @@ lock:
 	done
 
 clean:
-	rm -rf .venv .venv-lock build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-frameworks build dist .pytest_cache .ruff_cache .hypothesis
 	find jaxbn tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # 10. Frameworks
 #
-# The notes list ten frameworks: caffe and caffe2, CNTK, DL4J, Keras, Lasagne, MXNet, PaddlePaddle, TensorFlow, Theano and
-# torch. Choose by ease of programming, running speed, and whether it is truly open. Moving a network from one to another
-# needs one more thing: the same words must mean the same, and for batch normalisation they do not.
+# The notes list ten frameworks: caffe and caffe2, CNTK, DL4J, Keras, Lasagne, MXNet, PaddlePaddle, TensorFlow,
+# Theano and torch. Choose by ease of programming, running speed, and whether it is truly open. Moving a network from one to
+# another needs one more thing: the same words must mean the same, and for batch normalisation they do not.
 
 # %%
 import jax
@@ -67,16 +67,16 @@ tidy(ax, x="variance that inference uses after two mini-batches", y="", title=""
 # %%
 low, high = order[0], order[-1]
 Markdown(
-    f"**After two mini-batches the frameworks disagree by a factor of {used[high] / used[low]:.0f}** on the variance of "
-    f"the same unit: {used[low]:.2f} in {low} and {used[high]:.1f} in {high}, where the eight numbers have {exact:.2f}. "
-    "In long training most of that goes away; a model that is moved in the middle of it, or a short run, is another matter."
+    f"**After two mini-batches frameworks disagree by a factor of {used[high] / used[low]:.0f}** on the variance of "
+    f"the same unit: {used[low]:.2f} in {low} and {used[high]:.1f} in {high}, where all eight have {exact:.2f}. "
+    "In long training most of that goes away; a model that is moved in the middle of it, or a short run, is not."
 )
 
 # %% [markdown]
 # ## A network there and back
 #
-# `export_network` gives the arrays of a trained network under a framework's own names, in its order and layout, with the
-# difference of the epsilons moved into the variance; `import_network` reads them.
+# `export_network` gives the arrays of a trained network under a framework's own names, in its order and layout, with
+# the difference of the epsilons moved into the variance; `import_network` reads them.
 
 # %%
 trained = sweep(Space(hidden_units=32, num_layers=2, learning_rate=0.02), "digits", num_configs=1, num_epochs=10)
@@ -92,27 +92,33 @@ Markdown(
 
 
 # %%
+def moments_of(variables):
+    """Mean and variance [F] that inference uses, of each hidden layer."""
+    return [batch_norm.running_moments(state)[:2] for state in jax.tree.map(np.asarray, variables.model_state)]
+
+
 def apart(name):
-    """Largest relative difference of kernels and of moments after a journey through a framework's arrays."""
+    """Largest relative difference of weights and moments after a journey through a framework's arrays."""
     there = conventions.export_network(model.variables, name)
     back = conventions.import_network(there, name)
-    leaves = zip(jax.tree.leaves(model.variables.params), jax.tree.leaves(back.params), strict=True)
-    return max(float(np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(np.asarray(a)).max()) for a, b in leaves)
+    trees = [(v.params, moments_of(v)) for v in (model.variables, back)]
+    pairs = zip(*(jax.tree.leaves(jax.tree.map(np.asarray, tree)) for tree in trees), strict=True)
+    return max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
 
 
 journeys = {name: apart(name) for name, row in CONVENTIONS.items() if row.gamma == "learned"}
 worst = max(journeys, key=journeys.get)
 Markdown(
-    f"**A journey through {len(journeys)} conventions loses nothing**: the weights come back to within "
-    f"{journeys[worst]:.0e}, relatively. (MXNet's operator holds $\\gamma$ at 1: what it computes is the same, but $\\gamma$ "
-    "has moved into the variance.)"
+    f"**A journey through {len(journeys)} conventions loses nothing but rounding**: weights, means and variances come "
+    f"back to within {journeys[worst]:.0e} of the largest, which is the difference in {worst}. (MXNet's operator holds "
+    "$\\gamma$ at 1: what it computes is the same, but $\\gamma$ has moved into the variance.)"
 )
 
 # %% [markdown]
 # ## Optimizers differ too
 #
-# Adam adds $\varepsilon$ to the root of the *corrected* average (the paper's Algorithm 1) or of the uncorrected one. At the
-# first step the same $\varepsilon$ then acts $1/\sqrt{1-\beta_2}$, about 32 times, as strongly.
+# Adam adds $\varepsilon$ to the root of the *corrected* average (the paper's Algorithm 1) or of the uncorrected one. At
+# the first step the same $\varepsilon$ then acts $1/\sqrt{1-\beta_2}$, about 32 times, as strongly.
 
 # %%
 table = ["| framework | epsilon is added to the root of the | epsilon | checked |", "|---|---|---|---|"]
@@ -122,4 +128,4 @@ table += [
 Markdown("\n".join(table))
 
 # %% [markdown]
-# In a shell, `jaxbn conventions` prints the table and `jaxbn conventions torch` one row in full, with sources and doubts.
+# In a shell, `jaxbn conventions` prints the table, and `jaxbn conventions torch` one row in full with its sources.

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxbn
-from jaxbn.cli import babysit, doctor, leaderboard, plan, predict, space, sweep, train
+from jaxbn.cli import babysit, conventions, doctor, leaderboard, plan, predict, space, sweep, train
 from jaxbn.cli.experiment import Experiment
 from jaxbn.cli.options import parse
 from jaxbn.errors import UserError, unknown
@@ -59,6 +59,11 @@ COMMANDS = {
     ),
     "predict": Command(predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."),
     "space": Command(space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."),
+    "conventions": Command(
+        conventions.Arguments,
+        conventions.run,
+        "Show what other frameworks mean by batch normalisation, optimizers and initial weights.",
+    ),
     "doctor": Command(
         doctor.Arguments,
         doctor.run,

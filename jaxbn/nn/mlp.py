@@ -8,6 +8,8 @@ a traced hyperparameter, and the others are exactly zero in values, params and g
 import dataclasses
 import functools
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import chex
 import flax.struct
@@ -17,9 +19,9 @@ from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jaxbn.nn import batch_norm, dense
-from jaxbn.nn.batch_norm import BatchNormParams, BatchNormState
+from jaxbn.nn.batch_norm import BatchNormParams
 from jaxbn.nn.dense import Dense
-from jaxbn.nn.types import Hyperparams, Model, Spec, Variables
+from jaxbn.nn.types import Hyperparams, Model, PyTree, Spec, Variables
 
 ACTIVATION_FUNCTIONS = {
     "relu": jax.nn.relu,
@@ -46,16 +48,32 @@ class MLPParams:
     output: Dense
 
 
-def mlp(spec: Spec, *, num_inputs: int, num_outputs: int) -> Model:
+class Normalization(NamedTuple):
+    """What normalises a hidden layer in training and at inference.
+
+    Attributes:
+        init: `(num_features, dtype) -> (BatchNormParams, state)`.
+        apply: `(params, state, x, hyperparams, *, training, where) -> (x, state)`.
+    """
+
+    init: Callable[..., tuple[BatchNormParams, PyTree]]
+    apply: Callable[..., tuple[Array, PyTree]]
+
+
+BATCH_NORM = Normalization(batch_norm.init, batch_norm.apply)
+
+
+def mlp(spec: Spec, *, num_inputs: int, num_outputs: int, norm: Normalization = BATCH_NORM) -> Model:
     """A multilayer perceptron as a pair of pure functions.
 
     Args:
         spec: widths, activation, normalisation, and whether units can be dropped.
         num_inputs: F.
         num_outputs: C.
+        norm: what normalises, where the spec normalises at all; `jaxbn.interop.conventions` has other frameworks'.
 
     Returns:
-        A `Model`; its model state is a tuple with a `BatchNormState` for each normalised layer.
+        A `Model`; its model state is a tuple with the state of each normalised layer (a `BatchNormState`).
 
     Example:
         >>> model = mlp(Spec(widths=(8,)), num_inputs=3, num_outputs=2)
@@ -64,8 +82,8 @@ def mlp(spec: Spec, *, num_inputs: int, num_outputs: int) -> Model:
         >>> outputs.shape
         (5, 2)
     """
-    init = functools.partial(_init, spec=spec, num_inputs=num_inputs, num_outputs=num_outputs)
-    return Model(init=init, apply=functools.partial(_apply, spec=spec), masks_rows=True)
+    init = functools.partial(_init, spec=spec, num_inputs=num_inputs, num_outputs=num_outputs, norm=norm)
+    return Model(init=init, apply=functools.partial(_apply, spec=spec, norm=norm), masks_rows=True)
 
 
 def unit_inputs(variables: Variables, x: Array, hyperparams: Hyperparams, *, spec: Spec) -> tuple[Array, ...]:
@@ -91,7 +109,7 @@ def unit_inputs(variables: Variables, x: Array, hyperparams: Hyperparams, *, spe
         # The network without what follows: its "outputs" are the inputs of the last hidden layer's normalisation.
         params = variables.params
         below = Variables(MLPParams(params.hidden[: depth - 1], params.hidden[depth - 1].dense), variables.model_state)
-        z, _ = _apply(below, x, hyperparams, spec=spec, training=False)
+        z, _ = _apply(below, x, hyperparams, spec=spec, norm=BATCH_NORM, training=False)
         norm = params.hidden[depth - 1].norm
         if norm is not None:
             z, _ = batch_norm.apply(norm, variables.model_state[depth - 1], z, hyperparams, training=False)
@@ -99,7 +117,9 @@ def unit_inputs(variables: Variables, x: Array, hyperparams: Hyperparams, *, spe
     return tuple(found)
 
 
-def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, num_outputs: int) -> Variables:
+def _init(
+    key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, num_outputs: int, norm: Normalization
+) -> Variables:
     # He et al. 2015 for relu and gelu, which halve the second moment; LeCun et al. 1998 for the others.
     gain = 2.0 if spec.activation in ("relu", "gelu") else 1.0
     normalized = spec.normalization == "batch"
@@ -111,12 +131,13 @@ def _init(key: Array, hyperparams: Hyperparams, *, spec: Spec, num_inputs: int, 
         used = jnp.asarray(width if hyperparams.hidden_units is None else hyperparams.hidden_units[index])
         std = hyperparams.init_scale * jnp.sqrt(gain / used_in)
         layer = dense.init(draws[index], std=std, used=(used_in, used), bias=not normalized)
-        norm = None
+        norm_params = None
         if normalized:
-            norm, state = batch_norm.init(width, layer.kernel.dtype)
-            norm = dataclasses.replace(norm, gamma=jnp.where(jnp.arange(width) < used, norm.gamma, 0))
+            norm_params, state = norm.init(width, layer.kernel.dtype)
+            in_use = jnp.arange(width) < used
+            norm_params = dataclasses.replace(norm_params, gamma=jnp.where(in_use, norm_params.gamma, 0))
             stats.append(state)
-        layers.append(HiddenLayer(layer, norm))
+        layers.append(HiddenLayer(layer, norm_params))
         used_in = used
     std = hyperparams.init_scale * jnp.sqrt(1.0 / used_in)
     output = dense.init(draws[-1], std=std, used=(used_in, num_outputs), bias=True)
@@ -129,10 +150,11 @@ def _apply(
     hyperparams: Hyperparams,
     *,
     spec: Spec,
+    norm: Normalization,
     training: bool,
     where: Array | None = None,
     key: Array | None = None,
-) -> tuple[Array, tuple[BatchNormState, ...]]:
+) -> tuple[Array, tuple[PyTree, ...]]:
     chex.assert_rank(x, 2)
     activation = ACTIVATION_FUNCTIONS[spec.activation]
     params, stats = variables.params, []
@@ -142,7 +164,7 @@ def _apply(
     for index, layer in enumerate(params.hidden):
         x = dense.apply(layer.dense, x)
         if layer.norm is not None:
-            x, state = batch_norm.apply(
+            x, state = norm.apply(
                 layer.norm, variables.model_state[index], x, hyperparams, training=training, where=where
             )
             stats.append(state)

@@ -240,3 +240,50 @@ def test_a_doctor_who_finds_something(monkeypatch, capsys):
     assert main(["doctor"]) == 1
     printed = capsys.readouterr().out
     assert "counts on its fingers" in printed and "Do not trust this JAX" in printed
+
+
+def test_the_table_of_conventions(capsys):
+    printed = output(capsys, "conventions")
+    assert max(len(line.rstrip()) for line in printed.splitlines()) <= 100
+    line = next(line for line in printed.splitlines() if line.startswith("dl4j?"))
+    assert line.split() == [
+        "dl4j?",
+        "average,",
+        "0.9",
+        "old",
+        "biased",
+        "1e-5",
+        "log10(std)",
+        "variance",
+        "0",
+        "numbers",
+    ]
+    line = next(line for line in printed.splitlines() if line.startswith("torch?"))
+    assert line.split() == ["torch?", "average,", "0.9", "old", "unbiased", "1e-5", "variance", "error", "live"]
+
+
+def test_one_convention_in_full(capsys):
+    printed = output(capsys, "conventions caffe")
+    for words in (
+        "moving_average_fraction=0.999, of the old",
+        "bn1.blobs[2]",
+        "bias_term: true",
+        "batch_norm_layer.cpp",
+    ):
+        assert words in printed
+    record = json.loads(output(capsys, "conventions lasagne --json"))
+    assert list(record) == ["lasagne"]
+    assert record["lasagne"]["averaging"] == {"kind": "Ema", "decay": 0.9}
+    assert record["lasagne"]["arrays"] == ["dense1.W", "bn1.beta", "bn1.gamma", "bn1.mean", "bn1.inv_std"]
+    assert run("conventions pytorch") == 2
+    assert "did you mean 'torch'?" in capsys.readouterr().err
+
+
+def test_conventions_of_optimizers_and_initial_weights(capsys):
+    printed = output(capsys, "conventions --optimizers")
+    assert "w -= rate (g + mu v)" in printed and "uncorrected" in printed
+    assert max(len(line.rstrip()) for line in printed.splitlines()) <= 100
+    assert "kaiming_uniform(a=sqrt(5))" in output(capsys, "conventions --initialisers")
+    record = json.loads(output(capsys, "conventions --optimizers --json"))
+    assert record["Adam"]["torch"]["epsilon_added"] == "corrected"
+    assert record["Adam"]["keras3"]["epsilon"] == 1e-7
