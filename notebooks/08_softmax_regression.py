@@ -52,7 +52,7 @@ data = {"blobs": (x, y), "moons": make_moons(600, noise=0.15, random_state=0)}
 
 
 def trained(name, num_layers):
-    """The best of a few learning rates."""
+    """A network of so many hidden layers."""
     space = Space(num_layers=num_layers, hidden_units=16, learning_rate=0.03)
     return sweep(space, load_data(data[name]), num_configs=1, num_epochs=60)
 
@@ -96,7 +96,7 @@ pairs = jax.random.normal(jax.random.key(0), (1000, 2)) * 3
 gap = float(jnp.abs(jax.nn.softmax(pairs)[:, 1] - jax.nn.sigmoid(pairs[:, 1] - pairs[:, 0])).max())
 points, labels = data["moons"]
 ours = fitted["moons", 0].best_model.predict_proba(points)[:, 1]
-theirs = LogisticRegression(C=1e6).fit(points, labels).predict_proba(points)[:, 1]
+theirs = LogisticRegression(C=np.inf).fit(points, labels).predict_proba(points)[:, 1]
 Markdown(
     f"Over {len(pairs):,} pairs of logits the two formulas differ by at most {gap:.0e}. The softmax regression above "
     f"and "

@@ -12,8 +12,8 @@
 # # 10. Frameworks
 #
 # The notes list ten frameworks: caffe and caffe2, CNTK, DL4J, Keras, Lasagne, MXNet, PaddlePaddle, TensorFlow,
-# Theano and torch. Choose by ease of programming, running speed, and whether it is truly open. Moving a network from one to
-# another needs one more thing: the same words must mean the same, and for batch normalisation they do not.
+# Theano and torch. Choose by ease of programming, running speed, and whether it is truly open. Moving a network from
+# one to another needs one more thing: the same words must mean the same, and for batch normalisation they do not.
 
 # %%
 import jax
@@ -69,7 +69,7 @@ low, high = order[0], order[-1]
 Markdown(
     f"**After two mini-batches frameworks disagree by a factor of {used[high] / used[low]:.0f}** on the variance of "
     f"the same unit: {used[low]:.2f} in {low} and {used[high]:.1f} in {high}, where all eight have {exact:.2f}. "
-    "In long training most of that goes away; a model that is moved in the middle of it, or a short run, is not."
+    "In long training most of that goes away, but not for a model that is moved in the middle of it."
 )
 
 # %% [markdown]

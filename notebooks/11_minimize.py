@@ -77,8 +77,8 @@ Markdown("\n".join(rows))
 # %% [markdown]
 # ### Why 4.9999886, and not 5?
 #
-# Numbers in `float32` lie a small distance apart. When a step has become less than half that distance, adding it
-# changes nothing, and $w$ stands still however long we go on.
+# Numbers in `float32` lie a small distance apart. When a step has become no more than half that distance,
+# adding it changes nothing, and $w$ stands still however long we go on.
 
 # %%
 w = w_after(5000, [1.0, -10.0, 25.0])
@@ -123,7 +123,7 @@ reached = np.asarray(all_at_once(np.float32(rate), np.float32(coefficients)), dt
 # %%
 left = np.abs(reached - goal) / np.abs(goal)  # what is left of the first distance; NaN or infinite where it blew up
 nearer = left < 1
-figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(7.6, 4), layout="constrained")
 for rows, color, label in (
     (nearer, BLUE, "nearer to the minimum"),
     (~nearer, VERMILION, "farther from it, or infinite"),
@@ -138,7 +138,7 @@ tidy(
     y=r"learning rate $\alpha$",
     title=f"{NUM} minimisations of {STEPS} steps, in one program",
 )
-legend(ax, loc="lower left")
+legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
 as_foretold = nearer == (rate < 1 / a)
@@ -169,5 +169,5 @@ off = np.abs(left[compared] / foretold[compared] - 1).max()
 Markdown(
     f"**The distance left is $|1 - 2 \\alpha a|^n$**: where more than a thousandth is left, measured and foretold "
     f"differ by at most {off:.2%}, in {compared.sum()} minimisations. Below about $10^{{-7}}$ the points lie on the "
-    "floor of `float32`, like the 4.999988 above; those that landed exactly are drawn at $10^{-8}$."
+    f"floor of `float32`, like the {np.asarray(w)!s} above; those that landed exactly are drawn at $10^{{-8}}$."
 )
