@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from jaxbn.cli import board
 from jaxbn.cli.options import Flag
+from jaxbn.errors import UserError
 
 if TYPE_CHECKING:
     from jaxbn.interop.conventions import Convention
@@ -44,10 +45,12 @@ def run(arguments: Arguments) -> int:
         Exit status 0.
 
     Raises:
-        UserError: there is no row of that name.
+        UserError: there is no row of that name, or several things are asked for at once.
     """
     from jaxbn.interop.conventions import ADAM, CONVENTIONS, INITIALISERS, MOMENTUM, RMSPROP, lookup
 
+    if bool(arguments.name) + arguments.optimizers + arguments.initialisers > 1:
+        raise UserError("more than one of NAME, --optimizers and --initialisers was given: give one of them")
     if arguments.optimizers:
         tables = {"Adam": ADAM, "momentum": MOMENTUM, "RMSProp": RMSPROP}
         return _records(tables, arguments.json)

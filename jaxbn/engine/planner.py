@@ -87,11 +87,14 @@ def plan_tiles(
 
     groups: dict[Program, dict[tuple[Spec, int], float]] = defaultdict(dict)
     for (spec, batch_size), count in [*expected.items(), *others.items()]:
-        groups[shape_of(spec, problem)][spec, batch_size] = count
+        group = groups[shape_of(spec, problem)]
+        group[spec, batch_size] = group.get((spec, batch_size), 0.0) + count
+    known = set(groups)
     for config in configs:
         # A shape that no probe has is rare: one configuration of it is to be expected.
         spec = split(fitting(config, rows), padding=padding)[0]
-        groups.setdefault(shape_of(spec, problem), {}).setdefault((spec, spec.batch_size), 1.0)
+        if shape_of(spec, problem) not in known:
+            groups[shape_of(spec, problem)].setdefault((spec, spec.batch_size), 1.0)
     ladders = {
         shape: (tile_size,) * len(rungs)
         if tile_size

@@ -264,8 +264,7 @@ def _executable(program: Program, device: Device, x64: bool) -> Callable[..., An
     def flat(*leaves: Array) -> list[Array]:
         return jax.tree.leaves(nested(*jax.tree.unflatten(structure, leaves)))
 
-    about = f"{program} {device.platform} x64={x64}"
-    work = traced(flat, leaves, name=nested.__name__, about=about)
+    work = traced(flat, leaves, name=nested.__name__, platform=device.platform, about=f"{program} x64={x64}")
     # On a CPU donation gains nothing and sometimes costs; the state before the call also stays the last good one.
     consumes = program.kind == "epoch" and device.platform != "cpu"
     state = range(1, 1 + len(jax.tree.leaves(given[1]))) if consumes else ()

@@ -53,6 +53,7 @@ def refused(argv, capsys):
         ("sweep --num-rounds ten", ["--num-rounds", "'ten' is not a whole number"]),
         ("sweep --target-score high", ["--target-score", "'high' is not a number"]),
         ("sweep --time-budget 1y", ["--time-budget", "'1y' is not a time such as 60s, 5m or 2h"]),
+        ("conventions torch --optimizers", ["NAME, --optimizers and --initialisers"]),
         ("sweep --num-configs 1.5", ["--num-configs", "'1.5' is not a whole number"]),
         ("sweep --valid-fraction some", ["--valid-fraction", "'some' is not a number"]),
         ("sweep --num-configs", ["--num-configs"]),

@@ -48,5 +48,5 @@ def test_one_cpu_has_a_worker_per_core():
 
 
 def test_more_devices_than_there_are_is_a_mistake():
-    with pytest.raises(UserError, match=r"devices = 99 and JAX has \d+ of kind .*: ask for 1 to"):
+    with pytest.raises(UserError, match=r"devices = 99 and JAX has \d+ of kind .*: ask for 1"):
         jaxbn.plan(None, "iris", num_configs=2, devices=99)

@@ -230,3 +230,10 @@ def test_no_other_way_to_share_programs_is_a_tenth_better(monkeypatch, num_confi
         others.append(seconds(plan_of(configs, space, num_epochs=num_epochs, rates=rates)))
     assert max(others) > 1.1 * min(others)  # there is something to choose
     assert chosen <= 1.1 * min(others)
+
+
+def test_what_is_known_beforehand_is_added_to_what_is_expected():
+    space = Space(num_layers=0, batch_size=64)
+    configs = random(0, space, None, 600)
+    alone, beside = plan_of(configs, space), plan_of(configs, space, extra=configs[:9])
+    assert beside.programs[0].tile_size >= alone.programs[0].tile_size > 9

@@ -1,8 +1,10 @@
 """Traced programs on disk: taken where nothing has changed, made anew where anything has."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,9 @@ for program in (epoch, programs.of_init(epoch), programs.of_evaluate(epoch)):
 """
 
 
+pytestmark = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the tests name the platform")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(traces, "kept_in", lambda: tmp_path)
@@ -44,12 +49,12 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_another_process_traces_nothing(tmp_path):
+def test_another_process_takes_the_traces(tmp_path):
     def run(how):
         command = [sys.executable, "-c", AGAIN, str(tmp_path / "cache"), how]
         return subprocess.run(command, capture_output=True, text=True)
 
-    assert "traced" in run("kept").stderr
+    assert "AssertionError: traced" in run("kept").stderr
     done = run("fresh")
     assert done.returncode == 0, done.stderr
     done = run("kept")
@@ -59,9 +64,9 @@ def test_another_process_traces_nothing(tmp_path):
 def test_what_is_kept_computes_the_same(folder):
     x = np.linspace(-1, 1, 5, dtype=np.float32)
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype)]
-    fresh = traced(squares, shapes, name="squares", about="")
+    fresh = traced(squares, shapes, name="squares", platform="cpu", about="")
     assert len(files(folder)) == 1
-    kept = traced(squares, shapes, name="squares", about="")
+    kept = traced(squares, shapes, name="squares", platform="cpu", about="")
     assert len(files(folder)) == 1
     for one in (fresh, kept):
         assert one is not squares
@@ -71,25 +76,44 @@ def test_what_is_kept_computes_the_same(folder):
 
 def test_nothing_is_kept_where_programs_are_not(monkeypatch):
     monkeypatch.setattr(traces, "kept_in", lambda: None)
-    assert traced(squares, [jax.ShapeDtypeStruct((), jnp.float32)], name="squares", about="") is squares
+    assert traced(squares, [jax.ShapeDtypeStruct((), jnp.float32)], name="squares", platform="cpu", about="") is squares
 
 
 def test_a_change_of_anything_makes_it_anew(folder, monkeypatch):
     shapes = [jax.ShapeDtypeStruct((), jnp.float32)]
-    traced(squares, shapes, name="squares", about="")
-    traced(squares, shapes, name="squares", about="another program")
+    traced(squares, shapes, name="squares", platform="cpu", about="")
+    traced(squares, shapes, name="squares", platform="cpu", about="another program")
     assert len(files(folder)) == 2
     with monkeypatch.context() as patched:
-        patched.setattr(traces, "_source", lambda: "another source")
-        traced(squares, shapes, name="squares", about="")
+        patched.setattr(traces, "LOADED", ("another source",))
+        traced(squares, shapes, name="squares", platform="cpu", about="")
     assert len(files(folder)) == 3
     before = jax.config.jax_threefry_partitionable
     jax.config.update("jax_threefry_partitionable", not before)
     try:
-        traced(squares, shapes, name="squares", about="")
+        traced(squares, shapes, name="squares", platform="cpu", about="")
     finally:
         jax.config.update("jax_threefry_partitionable", before)
     assert len(files(folder)) == 4
+
+
+def test_the_source_of_what_a_program_calls_is_in_its_name(tmp_path):
+    package = Path(traces.__file__).parent.parent
+    assert traces.LOADED[0] == traces.source(package)
+    shutil.copytree(package, tmp_path / "jaxbn", ignore=shutil.ignore_patterns("__pycache__"))
+    assert traces.source(tmp_path / "jaxbn") == traces.LOADED[0]
+    seen = {traces.LOADED[0], traces.source(tmp_path)}  # the latter of no file at all
+    for name in ("nn/train.py", "engine/programs.py", "search/split.py"):
+        with (tmp_path / "jaxbn" / name).open("a") as file:
+            file.write("#")
+        seen.add(traces.source(tmp_path / "jaxbn"))
+    assert len(seen) == 5
+
+
+def test_a_program_for_another_platform_is_not_kept(folder):
+    shapes = [jax.ShapeDtypeStruct((), jnp.float32)]
+    assert traced(squares, shapes, name="squares", platform="elsewhere", about="") is squares
+    assert not files(folder)
 
 
 @pytest.mark.parametrize("place", [0, 31, 32, 50, -1])

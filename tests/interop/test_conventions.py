@@ -10,6 +10,7 @@ import pytest
 from jaxbn.errors import UserError
 from jaxbn.interop import conventions
 from jaxbn.interop.conventions import CONVENTIONS, export_network, from_arrays, import_network, to_arrays, track
+from jaxbn.interop.conventions.averaging import Debiased, TimeConstant
 from jaxbn.nn import batch_norm, train
 from jaxbn.nn.batch_norm import BatchNormState
 from jaxbn.nn.mlp import mlp
@@ -444,3 +445,36 @@ def test_mistakes_are_said():
     plain = mlp(Spec(widths=(4,), normalization="none"), num_inputs=2, num_outputs=2)
     with pytest.raises(UserError, match="not normalised"):
         export_network(plain.init(jax.random.key(0), Hyperparams()), "torch")
+
+
+def test_an_average_that_was_made_with_another_decay_is_not_misread():
+    slow = dataclasses.replace(CONVENTIONS["haiku"], averaging=Debiased(0.999))
+    model = conventions.mlp(Spec(widths=(4,)), num_inputs=3, num_outputs=2, convention=slow)
+    variables = model.init(jax.random.key(0), Hyperparams())
+    x = 1 + jax.random.normal(jax.random.key(1), (16, 3))
+    for _ in range(20):
+        _, state = model.apply(variables, x, Hyperparams(), training=True)
+        variables = Variables(variables.params, state)
+    arrays = conventions.to_arrays(variables, slow)
+    for read in (conventions.import_network, conventions.from_arrays):
+        with pytest.raises(UserError, match="with the decay of its training"):
+            read(arrays, "haiku")
+    there = conventions.import_network(arrays, slow)
+    # What Haiku itself reads at inference.
+    np.testing.assert_allclose(there.model_state[0].var, arrays["batch_norm/~/var_ema/average"][0], rtol=1e-4)
+    np.testing.assert_allclose(there.model_state[0].mean, arrays["batch_norm/~/mean_ema/average"][0], rtol=1e-4)
+
+
+def test_what_is_missing_is_what_is_named():
+    model = conventions.mlp(Spec(widths=(4, 4)), num_inputs=3, num_outputs=2, convention=CONVENTIONS["torch"])
+    arrays = conventions.to_arrays(model.init(jax.random.key(0), Hyperparams()), "torch")
+    for name in ("0.weight", "1.running_mean", "3.weight", "4.running_var", "6.weight", "6.bias"):
+        with pytest.raises(UserError, match=f"no array {name!r}"):
+            conventions.import_network({key: array for key, array in arrays.items() if key != name}, "torch")
+    with pytest.raises(UserError, match="give one number"):
+        conventions.import_network(arrays | {"1.num_batches_tracked": np.zeros(7)}, "torch")
+
+
+def test_a_time_constant_is_above_zero():
+    with pytest.raises(UserError, match="give one above 0"):
+        TimeConstant(-1.0)

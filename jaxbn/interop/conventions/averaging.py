@@ -11,6 +11,8 @@ import math
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxbn.errors import UserError
+
 SETTLED = 1e-8
 """What the start may still weigh in a statistic that counts as long trained: less than float32 can hold beside 1."""
 
@@ -145,6 +147,10 @@ class TimeConstant:
     """
 
     samples: float
+
+    def __post_init__(self) -> None:
+        if not self.samples > 0:
+            raise UserError(f"a time constant of {self.samples:g} rows: give one above 0, such as 5000")
 
     def weights(self, seen: ArrayLike, count: ArrayLike) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
         """`(kept, taken, seen afterwards)` for a mini-batch of `count` rows."""

@@ -101,7 +101,7 @@ class RMSProp:
 _MEMORY = ("From memory.",)
 
 ADAM = {
-    "caffe": Adam("Caffe", "uncorrected", 1e-8, None, "src/caffe/solvers/adam_solver.cpp"),
+    "caffe": Adam("Caffe, its momentum set to 0.9", "uncorrected", 1e-8, None, "src/caffe/solvers/adam_solver.cpp"),
     "dl4j": Adam("DL4J", "uncorrected", 1e-8, 1e-3, "AdamUpdater.java"),
     "keras2": Adam("Keras 2 standalone", "uncorrected", 1e-7, 1e-3, "keras/optimizers.py"),
     "keras3": Adam("Keras 3", "uncorrected", 1e-7, 1e-3, "keras/src/optimizers/adam.py", checked="live: keras 3.15.1"),

@@ -83,15 +83,17 @@ def from_arrays(arrays: Mapping[str, Any], convention: str | Convention) -> Vari
         Variables of NumPy arrays.
 
     Raises:
-        UserError: an array is missing, unknown, or of another shape than the others ask for.
+        UserError: an array is missing, unknown, or of another shape than the others ask for; or averages that are
+            stored beside their sums were made with another decay.
     """
     convention = lookup(convention)
     layout, left = convention.layout, {name: np.asarray(array) for name, array in arrays.items()}
+    kernel, bias = layout.output
     mean = next(entry for entry in layout.statistics if entry.holds == "mean")
     depth = 0
-    while mean.name(depth) in left:
+    # Either of them may be what is missing.
+    while kernel.name(depth + 1) in left or mean.name(depth) in left:
         depth += 1
-    kernel, bias = layout.output
     width = None
     hidden, states = [], []
     for index in range(depth):
@@ -107,10 +109,16 @@ def from_arrays(arrays: Mapping[str, Any], convention: str | Convention) -> Vari
         for entry in layout.statistics:
             if entry.holds == "seen":
                 seen = entry.form.unpack(_take(left, entry.name(index), convention))
-            if entry.holds in ("mean_read", "statistic_read"):
-                _take(left, entry.name(index), convention)
+                if seen.shape:
+                    raise UserError(f"{entry.name(index)!r} has shape {seen.shape}: give one number")
         hidden.append(HiddenLayer(Dense(kernel_array, None), BatchNormParams(block["gamma"], block["beta"])))
         states.append(_restored(block, seen, convention))
+        made = _stored(states[-1], convention)
+        for entry in layout.statistics:
+            if entry.holds in ("mean_read", "statistic_read"):
+                read = _vector(left, entry.name(index), entry, width, convention, None)
+                read = read - block["bias"] if entry.holds == "mean_read" else read
+                _require_average(read, made[entry.holds], entry.name(index), convention)
     output = _kernel(left, kernel.name(depth), kernel, width, convention)
     output_bias = _vector(left, bias.name(depth), bias, output.shape[1], convention, None)
     if left:
@@ -127,7 +135,8 @@ def export_network(
     """A network of jaxbn as a framework's arrays: with its default epsilon it computes the same at inference.
 
     Where the epsilons differ the difference goes into the variance. Where the framework holds gamma at 1 it goes into
-    the variance and the sign of the kernel. Counters are those of a network that was trained for long.
+    the variance and the sign of the kernel. Counters that correct for a short training say that it was long; where they
+    only count, they are 1, and in a plain mean of all mini-batches the next one weighs a half.
 
     Args:
         variables: of `jaxbn.mlp`, such as `FittedModel.variables`: normalised, without padding.
@@ -164,7 +173,8 @@ def import_network(arrays: Mapping[str, Any], convention: str | Convention, *, e
     Args:
         arrays: by the names that `export_network` gives, in any order.
         convention: the framework's. A network with another epsilon than the default needs
-            `dataclasses.replace(CONVENTIONS[name], epsilon=...)`.
+            `dataclasses.replace(CONVENTIONS[name], epsilon=...)`; one whose averages are divided as they are read
+            (Haiku, Equinox's "batch") needs its decay too: `averaging=Debiased(...)`.
         epsilon: the `bn_epsilon` that the network shall have; the difference goes into the variance.
 
     Returns:
@@ -211,6 +221,14 @@ def _restored(block: dict[str, np.ndarray], seen: np.ndarray, convention: Conven
         bias = block["bias"] * np.asarray(convention.averaging.divisor(np.asarray(seen, np.float64)))
         statistic = np.asarray(convention.statistic.restore(block["statistic"].astype(np.float64)), dtype)
     return RunningState((block["mean"] - bias).astype(dtype), statistic, np.asarray(seen, dtype))
+
+
+def _require_average(read: np.ndarray, made: np.ndarray, name: str, convention: Convention) -> None:
+    if not np.allclose(read, made, rtol=1e-3, atol=1e-5):
+        raise UserError(
+            f"{name!r} is not what its sum and counter make ({convention.averaging}): give "
+            f"dataclasses.replace(CONVENTIONS[{convention.name!r}], averaging=...) with the decay of its training"
+        )
 
 
 def _moments(state: RunningState, convention: Convention) -> tuple[np.ndarray, np.ndarray]:
