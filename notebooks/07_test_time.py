@@ -94,7 +94,8 @@ fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
 ax.hist(by_batch, bins=np.linspace(0, 1, 31), color=RED, alpha=0.8, label="by the statistics of its batch")
 ax.axvline(by_averages[0], color=BLUE, linewidth=2, label="by the averages kept in training")
 ax.set(xlabel=f"probability of the true class of test digit {digit}", ylabel="batches of 16")
-ax.legend(fontsize=9)
+ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
+ax.legend(fontsize=9, loc="upper left")
 
 # %%
 Markdown(
