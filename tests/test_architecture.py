@@ -102,3 +102,20 @@ def test_every_public_name_is_there():
     assert set(jaxbn.__all__) <= set(dir(jaxbn))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = jaxbn.nothing
+
+
+UNINSTALLED = """
+import importlib.metadata
+told = importlib.metadata.version
+def version(name):
+    if name == "jaxbn":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return told(name)
+importlib.metadata.version = version
+import jaxbn.engine.run, jaxbn.engine.planner
+"""
+
+
+def test_the_engine_needs_no_installed_package():
+    done = subprocess.run([sys.executable, "-c", UNINSTALLED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

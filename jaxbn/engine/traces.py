@@ -37,7 +37,7 @@ def source(package: Path) -> str:
 
 LOADED = (
     source(Path(__file__).parent.parent),
-    *(importlib.metadata.version(name) for name in ("jaxbn", "jax", "jaxlib", "flax", "optax", "chex")),
+    *(importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "chex")),
 )
 """Taken while the package is loaded: what is on disk later may be another source than what this process runs."""
 
