@@ -34,13 +34,15 @@ class Timing:
 class Rival:
     """A way to train, and how many configs measure its time per config steadily (CPU).
 
-    Where `num_configs` members advance together the number is part of the rival.
+    Where `num_configs` members advance together the number is part of the rival, unless another one is asked for.
     """
 
     name: str
     run: Callable[..., Timing]
     num_configs: int
+    together: bool = False
     needs: str | None = None  # a package of the extra `bench`
+    gpu: bool = False  # it needs one
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

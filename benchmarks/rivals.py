@@ -24,7 +24,14 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.about import cores
 from benchmarks.rival import BN_DECAY, BN_EPSILON, HIDDEN, NUM_CLASSES, NUM_INPUTS, Rival, Timing, epoch_orders, timing
-from benchmarks.torch_rivals import torch_eager_fused, torch_eager_loop, torch_eager_processes, torch_stacked_bmm
+from benchmarks.torch_rivals import (
+    torch_eager_fused,
+    torch_eager_loop,
+    torch_eager_processes,
+    torch_stacked_bmm,
+    torch_stacked_compiled,
+    torch_stacked_graph,
+)
 
 
 class State(NamedTuple):
@@ -208,12 +215,14 @@ RIVALS = (
     Rival("torch_eager_loop", torch_eager_loop, 16, needs="torch"),
     Rival("torch_eager_fused", torch_eager_fused, 16, needs="torch"),
     Rival("torch_eager_processes", torch_eager_processes, 32, needs="torch"),
-    Rival("torch_stacked_bmm", torch_stacked_bmm, 256, needs="torch"),
+    Rival("torch_stacked_bmm", torch_stacked_bmm, 256, together=True, needs="torch"),
+    Rival("torch_stacked_graph", torch_stacked_graph, 256, together=True, needs="torch", gpu=True),
+    Rival("torch_stacked_compiled", torch_stacked_compiled, 256, together=True, needs="torch", gpu=True),
     Rival("sklearn_mlp", sklearn_mlp, 32),
     Rival("jax_step_loop", jax_step_loop, 32),
-    Rival("flax_vmapped_step", flax_vmapped_step, 256),
+    Rival("flax_vmapped_step", flax_vmapped_step, 256, together=True),
     Rival("flax_vmapped_step_64", flax_vmapped_step, 64),  # narrower, so that it stays in a CPU's cache
-    Rival("vmap_all", vmap_all, 256),
+    Rival("vmap_all", vmap_all, 256, together=True),
     Rival("serial_scan", serial_scan, 128),
     Rival("scan_per_core", scan_per_core, 256),
 )

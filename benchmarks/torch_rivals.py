@@ -98,6 +98,63 @@ def torch_stacked_bmm(x, y, learning_rates, num_epochs, batch_size, seed, *, gro
     return timing("torch_stacked_bmm", losses, warm - start, end - ready)
 
 
+def torch_stacked_graph(x, y, learning_rates, num_epochs, batch_size, seed, *, compiled=False) -> Timing:
+    """`torch_stacked_bmm` with a step as a CUDA graph: no kernel waits for Python. All members at once; needs CUDA."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    device = _torch_device()
+    features, labels, orders = _torch_data(device, x, y, num_epochs, seed)
+    rates = torch.tensor(np.asarray(learning_rates), dtype=torch.float32, device=device).view(-1, 1, 1)
+    start = time.perf_counter()
+    net = _StackedNet(rates, seed)
+    net.num_steps = torch.zeros((), device=device)
+    if compiled:
+        net.forward, net.adam = torch.compile(net.forward), torch.compile(net.adam)
+    first = [tensor.detach().clone() for tensor in net.tensors()]
+    graphs = {
+        size: _captured(net, features, labels, size) for size in {len(rows) for rows in orders[0].split(batch_size)}
+    }
+    with torch.no_grad():
+        for tensor, value in zip(net.tensors(), first, strict=True):
+            tensor.copy_(value)
+    _torch_wait(device)
+    ready = time.perf_counter()
+    mean = torch.zeros(())
+    for order in orders:
+        mean = torch.zeros(len(rates), device=device)
+        for rows in order.split(batch_size):
+            graph, place, losses = graphs[len(rows)]
+            place.copy_(rows)
+            graph.replay()
+            mean += losses * (len(rows) / len(x))
+    mean = mean.tolist()
+    end = time.perf_counter()
+    return timing("torch_stacked_graph", mean, ready - start, end - ready)
+
+
+def torch_stacked_compiled(x, y, learning_rates, num_epochs, batch_size, seed) -> Timing:
+    """`torch_stacked_graph` with a step that torch.compile has fused."""
+    timing = torch_stacked_graph(x, y, learning_rates, num_epochs, batch_size, seed, compiled=True)
+    return replace(timing, name="torch_stacked_compiled")
+
+
+def _captured(net, features, labels, size: int):
+    """A graph of a step on so many rows, where their numbers are to be put, and where its losses appear."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    place = torch.arange(size, device=features.device)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # what is allocated or compiled once must not be in the graph
+            net.step(features[place], labels[place])
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # JAX has threads of its own here
+        losses = net.step(features[place], labels[place])
+    return graph, place, losses
+
+
 def _torch_device() -> str:
     import torch  # pyright: ignore[reportMissingImports]
 
@@ -196,10 +253,18 @@ class _StackedNet:
         self.params = [tensor for layer in (*self.layers, self.last) for tensor in layer]
         self.first_moments = [torch.zeros_like(tensor) for tensor in self.params]
         self.second_moments = [torch.zeros_like(tensor) for tensor in self.params]
-        self.num_steps = 0
+        self.num_steps: Any = 0
 
     def step(self, x, y):
         """One step on a mini-batch that all share; returns each member's loss."""
+        import torch  # pyright: ignore[reportMissingImports]
+
+        losses = self.forward(x, y)
+        self.adam(torch.autograd.grad(losses.sum(), self.params))
+        return losses.detach()
+
+    def forward(self, x, y):
+        """Each member's loss; the running statistics move."""
         import torch  # pyright: ignore[reportMissingImports]
 
         num_members = len(self.rates)
@@ -217,23 +282,27 @@ class _StackedNet:
         losses = torch.nn.functional.cross_entropy(
             logits.view(-1, NUM_CLASSES), y.repeat(num_members), reduction="none"
         )
-        losses = losses.view(num_members, -1).mean(dim=1)
-        self._adam(torch.autograd.grad(losses.sum(), self.params))
-        return losses.detach()
+        return losses.view(num_members, -1).mean(dim=1)
 
-    def _adam(self, gradients, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+    def tensors(self) -> list:
+        """All that a step changes."""
+        stats = [tensor for pair in self.stats for tensor in pair]
+        return [*self.params, *stats, *self.first_moments, *self.second_moments, self.num_steps]
+
+    def adam(self, gradients, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
         """In place. The second moment's correction goes to the rate and to epsilon, which spares a pass."""
         import torch  # pyright: ignore[reportMissingImports]
 
         ops: Any = torch  # these are there for optimizers, but not exported
         self.num_steps += 1
-        root = math.sqrt(1 - beta2**self.num_steps)
+        root = (1 - beta2**self.num_steps) ** 0.5
         with torch.no_grad():
             ops._foreach_lerp_(self.first_moments, gradients, 1 - beta1)
             ops._foreach_mul_(self.second_moments, beta2)
             ops._foreach_addcmul_(self.second_moments, gradients, gradients, 1 - beta2)
             divisors = ops._foreach_sqrt(self.second_moments)
-            ops._foreach_add_(divisors, epsilon * root)
+            # A list: a tensor of one number would be taken for a number, and the host would wait for it.
+            ops._foreach_add_(divisors, [epsilon * root] * len(divisors))
             updates = ops._foreach_div(self.first_moments, divisors)
             rates = self.rates * (-root / (1 - beta1**self.num_steps))
             ops._foreach_addcmul_(self.params, updates, [rates] * len(updates))

@@ -39,12 +39,12 @@ class Rates:
 def rates(platform: str, workers: int) -> Rates:
     """Rates of a kind of machine: "cpu", or an accelerator.
 
-    The CPU's were fitted to measured steps on cores with AVX-512 and 1 MiB of level-2 cache (docs/performance.md); the
-    accelerator's are orders of magnitude.
+    The CPU's were fitted to measured steps on cores with AVX-512 and 1 MiB of level-2 cache, the accelerator's to steps
+    of 64 to 16,384 members on an H200 (docs/performance.md).
     """
     if platform == "cpu":
         return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
-    return Rates(5e12, 2e-11, 5e-12, 4e-4, 3.0, 1.5, workers, 256 << 20, 4096)
+    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,7 +100,8 @@ def choose_tile_size(
     A step of T members takes a + T m seconds, and the last tile of a group is half empty on average. A group of n
     members that take s steps an epoch costs s (n / T + 1/2) (a + T m), and the sum over groups is least at
     T = sqrt(2 a sum(s n) / sum(s m)). Where fewer and fewer members train on, n is their mean over the epochs. A tile
-    must also fit the cache, and need not hold more than there are.
+    must also fit the cache, and need not hold more than there are. A single group that trains to the end is divided
+    evenly instead.
 
     Args:
         groups: by specification and batch size, the expected number of members.
@@ -124,5 +125,10 @@ def choose_tile_size(
     )
     best = math.sqrt(2 * rates.step * members / seconds)
     most = math.ceil(max(groups.values()))
+    largest = min(fits, most, rates.largest_tile)
+    if len(groups) == 1 and len(alive) == 1:
+        # Nobody's number is left to chance: as few tiles as there can be, of one size, and as many for each worker.
+        rounds = math.ceil(most / (rates.workers * largest))
+        return max(math.ceil(most / (rates.workers * rounds)), min(2, largest))
     # One member alone leaves the products of a tile too small: measured 15 % and more per member.
-    return min(max(round(best), 2), fits, most, rates.largest_tile)
+    return min(max(round(best), 2), largest)

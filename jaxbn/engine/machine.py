@@ -36,6 +36,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def compilers() -> int:
+    """How many programs are compiled at a time: a compiler uses nearly two cores, and training needs some too."""
+    return max(1, min(4, _cores() // 4))
+
+
 def machine(count: int | None = None) -> cost.Rates:
     """Rates of this machine: measured once and remembered where compiled programs are kept, else those of its kind.
 
@@ -50,7 +55,7 @@ def machine(count: int | None = None) -> cost.Rates:
     if folder is not None:
         rates = _speed(folder, tuple(devices)).scaled(rates)
     # Every accelerator has programs of its own.
-    times = len(set(devices))
+    times = len(set(devices)) / compilers()
     return dataclasses.replace(rates, compile=rates.compile * times, compile_small=rates.compile_small * times)
 
 

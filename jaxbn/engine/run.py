@@ -1,13 +1,14 @@
 """Tiles over workers: a pool of threads on a CPU, a thread for each device on accelerators.
 
-All workers call the same compiled executables and wait for their own results. Programs compile one after the other
-while tiles whose programs are ready already train.
+All workers call the same compiled executables and wait for their own results. Programs compile, as many at a time as
+there are cores for, while tiles whose programs are ready already train.
 """
 
 import dataclasses
 import functools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from types import TracebackType
@@ -20,12 +21,12 @@ from jax import Array
 
 from jaxbn.engine import keys
 from jaxbn.engine.data import Data, place
-from jaxbn.engine.machine import workers
+from jaxbn.engine.machine import compilers, workers
 from jaxbn.engine.plan import Plan
-from jaxbn.engine.programs import Program, executable, fresh_opt_state, of_evaluate, of_init, start
+from jaxbn.engine.programs import Program, Report, executable, fresh_opt_state, of_evaluate, of_init, start
 from jaxbn.engine.tiles import Tile, stacked
 from jaxbn.nn import train
-from jaxbn.nn.types import Device, Hyperparams, PyTree, TrainState
+from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, TrainState
 
 ORDERS_BYTES = 64 << 20
 
@@ -79,7 +80,7 @@ class TileResult:
         epochs: [n], epochs since the beginning of training that count: all, or up to and with the one that broke the
             trial.
         diverged: bool [n].
-        state: of all members after the last epoch, NumPy arrays [T, ...].
+        state: of all members after the last epoch, on the device [T, ...]; whoever needs it fetches what is needed.
         start: when training started, by `time.perf_counter`.
         seconds: how long it took.
     """
@@ -127,7 +128,7 @@ class Trainer:
         self.fresh: dict[Program, PyTree] = {}
         self.free, self.lock = list(self.devices), threading.Lock()
         self.stopping, self.leaving = threading.Event(), threading.Event()
-        self.compiling = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        self.compiling = ThreadPoolExecutor(compilers(), thread_name_prefix="compile")
         self.training = ThreadPoolExecutor(len(self.devices), thread_name_prefix="train")
         self.ready: dict[Program, Future[bool]] = {}
 
@@ -217,13 +218,9 @@ class Trainer:
 
         losses, scores = [], []
         epochs, diverged, first_loss = np.full(count, tile.start), np.zeros(count, bool), tile.first_loss
-        for index in range(tile.start, tile.until):
-            if self.stopped or diverged.all():
-                break
-            key = jax.device_put(purpose(keys.DROPOUT, index), device)
-            order = self.order(index, tile.replicate, tile.fold, device)
-            state, sums = one_epoch(key, state, data.train, order, hyperparams)
-            report = evaluate(state.variables, hyperparams, data.valid, data.target_scale)
+
+        def record(index: int, sums: Metrics, report: Report) -> None:
+            nonlocal diverged, first_loss
             loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
             new = np.asarray(report.scores)[:count]
             first_loss = np.where(np.isnan(first_loss), loss, first_loss)
@@ -236,10 +233,24 @@ class Trainer:
             healthy = np.asarray(report.finite)[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
             diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
+
+        # An accelerator must not wait while the host looks at an epoch: it has the next one queued.
+        queued: deque[tuple[int, Metrics, Report]] = deque()
+        ahead = 0 if device.platform == "cpu" else 1
+        for index in range(tile.start, tile.until):
+            if self.stopped or diverged.all():
+                break
+            key = jax.device_put(purpose(keys.DROPOUT, index), device)
+            order = self.order(index, tile.replicate, tile.fold, device)
+            state, sums = one_epoch(key, state, data.train, order, hyperparams)
+            queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
+            if len(queued) > ahead:
+                record(*queued.popleft())
+        for waiting in queued:
+            record(*waiting)
         if not losses or self.leaving.is_set():
             return None
         seconds = time.perf_counter() - began
-        state = jax.device_get(state)
         return TileResult(tile, np.stack(losses), np.stack(scores), epochs, diverged, state, began, seconds)
 
     def _begin(self, tile: Tile, hyperparams: Hyperparams, device: Device) -> TrainState:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxbn.engine.programs import Program
-from jaxbn.nn.types import Hyperparams, Spec, TrainState
+from jaxbn.nn.types import Hyperparams, PyTree, Spec, TrainState
 from jaxbn.search import Config, Padding, split
 
 
@@ -134,6 +134,7 @@ def stacked(tile: Tile, num_rows: int) -> TrainState:
     return dataclasses.replace(state, step=np.asarray(steps, np.int32))
 
 
-def taken(state: TrainState, place: int) -> TrainState:
-    """The state of one member of a tile, copied, so that the tile can go."""
-    return jax.tree.map(lambda leaf: np.array(leaf[place]), state)
+def taken(state: PyTree, place: int) -> PyTree:
+    """What is one member's of a tile's arrays [T, ...], copied to the host, so that the tile can go."""
+    # An array comes to the host once, whole, and stays there as long as it lives.
+    return jax.tree.map(lambda leaf: np.array(np.asarray(leaf)[place]), state)

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from jaxbn.engine.run import TileResult
@@ -162,12 +161,19 @@ class Records:
         self.epochs[trials] = result.epochs
         self.diverged[trials] = result.diverged
         self.seconds[trials] += result.seconds / len(trials)
+        candidates = set(trials.tolist())
+        if self.repeats == 1:
+            # The weights of others would be forgotten at once: they need not leave the device.
+            some = sorted((set(self.weights) - self.released) | candidates)
+            candidates &= set(self.highest(np.array(some, int), self.keep))
         for place, trial in enumerate(trials.tolist()):
             if goes_on:
                 self.states[trial] = taken(result.state, place)
                 self.weights.pop(trial // self.repeats, None)
+            elif trial in candidates:
+                self._end(trial, taken(result.state.variables, place))
             else:
-                self._end(trial, jax.tree.map(lambda leaf, place=place: leaf[place], result.state.variables))
+                self.states.pop(trial, None)
         if self.repeats == 1:
             self.forget()
 
