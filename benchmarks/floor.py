@@ -90,10 +90,13 @@ def main() -> None:
     print(f"products {products / 1e12:.1f} TFLOP/s, copies {copies / 1e12:.2f} TB/s")
     print("| members | width | T | products, ms | bytes, ms | step, ms | share of the floor |")
     print("|---|---|---|---|---|---|---|")
-    rows = [measure(members, width, products, copies) for width in asked.widths for members in asked.members]
-    if asked.json:
-        record = {"about": about_device(), "product_rate": products, "copy_rate": copies, "rows": rows}
-        asked.json.write_text(json.dumps(record, indent=1) + "\n")
+    rows = []
+    for width in asked.widths:
+        for members in asked.members:
+            rows.append(measure(members, width, products, copies))
+            if asked.json:
+                record = {"about": about_device(), "product_rate": products, "copy_rate": copies, "rows": rows}
+                asked.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
