@@ -26,7 +26,7 @@ from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, Report, executable, fresh_opt_state, of_evaluate, of_init, start
 from jaxbn.engine.tiles import Tile, stacked
 from jaxbn.nn import train
-from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, TrainState
+from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, Spec, TrainState
 
 ORDERS_BYTES = 64 << 20
 
@@ -260,8 +260,8 @@ class Trainer:
         key = keys.purpose(self.seed, keys.INIT, replicate=tile.replicate, fold=tile.fold)
         variables = executable(of_init(tile.program), device)(jax.device_put(key, device), hyperparams)
         if device.platform != "cpu":
-            # The epoch program consumes its state there.
-            return start(variables, fresh_opt_state(variables.params, spec=tile.program.spec))
+            # The epoch program consumes its state there, so that every tile needs a new one.
+            return start(variables, _fresh(tile.program.spec)(variables.params))
         # Building it takes milliseconds, and it is alike for all tiles of a program.
         if tile.program not in self.fresh:
             self.fresh[tile.program] = fresh_opt_state(variables.params, spec=tile.program.spec)
@@ -277,6 +277,11 @@ def run(
     """
     with Trainer(plan, data, seed=seed, on_event=on_event) as trainer:
         yield from trainer.train(plan.tiles)
+
+
+@functools.cache
+def _fresh(spec: Spec) -> Callable[[PyTree], PyTree]:
+    return jax.jit(functools.partial(fresh_opt_state, spec=spec))
 
 
 def _orders(seed: int, plan: Plan) -> Callable[[int, int, int, Device], Array]:
