@@ -30,6 +30,9 @@ from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, Spec, TrainStat
 
 ORDERS_BYTES = 64 << 20
 
+AHEAD = {"cpu": 0}
+"""Epochs that are queued while the host looks at one, by platform: an accelerator must not wait for the host."""
+
 DIVERGED_ABOVE = 1e3
 """A training loss above this many times that of the first epoch is a divergence."""
 
@@ -234,9 +237,7 @@ class Trainer:
             diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
 
-        # An accelerator must not wait while the host looks at an epoch: it has the next one queued.
         queued: deque[tuple[int, Metrics, Report]] = deque()
-        ahead = 0 if device.platform == "cpu" else 1
         for index in range(tile.start, tile.until):
             if self.stopped or diverged.all():
                 break
@@ -244,7 +245,7 @@ class Trainer:
             order = self.order(index, tile.replicate, tile.fold, device)
             state, sums = one_epoch(key, state, data.train, order, hyperparams)
             queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
-            if len(queued) > ahead:
+            if len(queued) > AHEAD.get(device.platform, 1):
                 record(*queued.popleft())
         for waiting in queued:
             record(*waiting)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from jaxbn.engine import cost
+from jaxbn.engine import run as engine_run
 from jaxbn.engine.data import Data, padded
 from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.engine.run import Compiled, TileEpoch, run
+from jaxbn.engine.run import Compiled, TileEpoch, Trainer, run
 from jaxbn.nn.types import Rows
 from jaxbn.search import Choice, Config, Float, Space, from_values
 from jaxbn.search.halving import to_the_end
@@ -208,3 +209,24 @@ def test_x64_reaches_the_workers():
 
 def test_rates_of_an_accelerator_ask_for_wide_tiles():
     assert cost.rates("gpu", 1).largest_tile > cost.rates("cpu", 2).largest_tile
+
+
+def test_an_epoch_queued_ahead_changes_nothing(monkeypatch):
+    configs = [config(0.01, dropout=0.2), config(1e30, optimizer="momentum"), config(0.3), config(0.02)]
+    one_by_one = train(plan_of(configs, tile_size=2))
+    monkeypatch.setitem(engine_run.AHEAD, "cpu", 2)
+    ahead = train(plan_of(configs, tile_size=2))
+    assert ahead.keys() == one_by_one.keys()
+    assert all(same(ahead[trial], one_by_one[trial]) for trial in ahead)
+
+
+def test_what_was_queued_when_a_tile_was_stopped_is_recorded(monkeypatch):
+    monkeypatch.setitem(engine_run.AHEAD, "cpu", 1)
+    plan = plan_of([config(0.01), config(0.02)], tile_size=2)
+    with Trainer(
+        plan, [data()], seed=0, on_event=lambda event: isinstance(event, TileEpoch) and trainer.stop()
+    ) as trainer:
+        (result,) = trainer.train(plan.tiles)
+    # The second epoch was under way when the first one was looked at, and the state is that after the second.
+    assert len(result.train_loss) == 2 and result.epochs.tolist() == [2, 2]
+    assert int(np.asarray(result.state.step)[0]) == 2 * -(-NUM_ROWS // 32)
