@@ -91,7 +91,9 @@ def curves_of(results: Results) -> np.ndarray:
 
 def correlations(curves: np.ndarray, fidelities: list[int]) -> list[float]:
     """Spearman's rank correlation of the scores after some epochs with those after all."""
-    return [float(stats.spearmanr(curves[:, epochs - 1], curves[:, -1]).statistic) for epochs in fidelities]
+    # Of ranks that ties share, Pearson's correlation is Spearman's.
+    ranks = stats.rankdata(curves, axis=0)
+    return [float(np.corrcoef(ranks[:, epochs - 1], ranks[:, -1])[0, 1]) for epochs in fidelities]
 
 
 def leaders(curves: np.ndarray, rungs: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
@@ -113,17 +115,16 @@ def expected_best(scores: np.ndarray) -> list[float]:
 
 def of_data(data: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Everything about one data set."""
-    began, found = time.perf_counter(), {}
+    began, found, whole = time.perf_counter(), {}, []
     for way in WAYS:
         whole = [searched(data, way, seed, "none", asked) for seed in range(asked.seeds)]
         halved = [searched(data, way, seed, "halving", asked) for seed in range(asked.seeds)]
         found[way] = row_of(whole, halved)
         print(f"{data}, {WAYS[way]}: {time.perf_counter() - began:.0f} s", flush=True)
     summary = whole[0].summary
-    rows = {"train": summary.num_train, "valid": summary.num_valid, "test": summary.num_test}
     return {
         "device": whole[0].request.device,
-        "num_rows": rows,
+        "num_rows": {"train": summary.num_train, "valid": summary.num_valid, "test": summary.num_test},
         "seconds": round(time.perf_counter() - began, 1),
         **found,
     }
@@ -244,33 +245,26 @@ def figure(found: dict[str, Any], path: Path) -> None:
     panels = many(None, 2 * len(found), columns=len(found), panel=(3.0, 2.7)).reshape(2, -1)
     for column, (data, record) in enumerate(found.items()):
         above, below = panels[:, column]
-        for (way, word), color, marker in zip(WAYS.items(), (VERMILION, BLUE), "so", strict=True):
-            row, epochs = record[way], record["num_epochs"]
-            label = f"{word} batch norm"
-            spent = epochs * np.arange(1, record["num_configs"] + 1)
+        epochs, fidelities = record["num_epochs"], record["none"]["fidelities"]
+        spent = epochs * np.arange(1, record["num_configs"] + 1)
+        for (way, word), color, marker, shift in zip(WAYS.items(), (VERMILION, BLUE), "so", (-0.06, 0.06), strict=True):
+            row, label = record[way], f"{word} batch norm"
             above.plot(spent, 100 * np.array(row["random_best"]), "--", color=color, label=f"random, {label}")
-            leading = 100 * np.array(row["halving_best"])
+            halving = 100 * np.array(row["halving_best"])
             above.plot(
-                row["halving_epochs"], leading, f"{marker}-", color=color, markersize=4, label=f"halving, {label}"
+                row["halving_epochs"], halving, f"{marker}-", color=color, markersize=4, label=f"halving, {label}"
             )
             rank = np.array(row["rank_correlation"])
             low, high = np.array(row["interval_95_rank_correlation"]).T
             # Beside each other, so that one interval does not hide the other.
-            places = np.arange(len(rank)) + (0.06 if way == "batch" else -0.06)
+            places, reach = np.arange(len(rank)) + shift, [rank - low, high - rank]
             below.errorbar(
-                places,
-                rank,
-                yerr=[rank - low, high - rank],
-                color=color,
-                fmt=f"{marker}-",
-                markersize=4,
-                capsize=3,
-                label=label,
+                places, rank, yerr=reach, color=color, fmt=f"{marker}-", markersize=4, capsize=3, label=label
             )
         above.set_xscale("log")
         tidy(above, x="epochs spent (log scale)", y=None if column else "best validation accuracy, %", title=data)
-        below.set_xticks(np.arange(len(rank)), [str(fidelity) for fidelity in row["fidelities"]])
-        below.set_ylim(0, 1)
+        below.set_xticks(range(len(fidelities)), [str(fidelity) for fidelity in fidelities])
+        below.set_ylim(top=1.02)
         tidy(below, x="epochs trained", y=None if column else f"rank correlation with {epochs} epochs")
     legend(panels[0, 0], loc="lower right")
     legend(panels[1, 0], loc="lower right")
