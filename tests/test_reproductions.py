@@ -68,9 +68,11 @@ def test_scores_that_rank_alike_correlate_whatever_their_spacing():
 
 def test_halving_has_spent_what_was_trained_and_is_led_by_the_best_of_those_left():
     nothing = np.nan
-    curves = np.array([[0.5, nothing, nothing], [0.6, 0.7, 0.9], [0.8, 0.6, nothing]])
-    rungs = [{"epochs": 1, "survivors": [3]}, {"epochs": 2, "survivors": [2]}, {"epochs": 3, "survivors": [1]}]
-    assert leaders(curves, rungs) == ([3, 5, 6], [0.5 + 0.3, 0.7, 0.9])
+    curves = np.array([[0.5, nothing, nothing], [0.6, 0.7, 0.9], [0.8, 0.6, nothing], [0.0, 0.0, 0.0]])
+    # The last one diverged in its first epoch.
+    trained = np.array([1, 3, 2, 1])
+    rungs = [{"epochs": 1}, {"epochs": 2}, {"epochs": 3}]
+    assert leaders(curves, trained, rungs) == ([4, 6, 7], [0.8, 0.7, 0.9])
     np.testing.assert_allclose(expected_best(np.array([0.0, 1.0, 0.5])), [0.5, 2.5 / 3, 1])
 
 

@@ -96,15 +96,20 @@ def correlations(curves: np.ndarray, fidelities: list[int]) -> list[float]:
     return [float(np.corrcoef(ranks[:, epochs - 1], ranks[:, -1])[0, 1]) for epochs in fidelities]
 
 
-def leaders(curves: np.ndarray, rungs: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
+def leaders(curves: np.ndarray, trained: np.ndarray, rungs: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
     """What halving has spent by each rung, in epochs, and the score of whoever leads there.
+
+    Args:
+        curves: scores, [configuration, epoch]; NaN where one was not trained.
+        trained: epochs that each has trained, [configuration].
+        rungs: as the request of a sweep holds them.
 
     Example:
         >>> curves = np.array([[0.5, 0.9], [0.4, np.nan]])
-        >>> leaders(curves, [{"epochs": 1, "survivors": [2]}, {"epochs": 2, "survivors": [1]}])
+        >>> leaders(curves, np.array([2, 1]), [{"epochs": 1}, {"epochs": 2}])
         ([2, 3], [0.5, 0.9])
     """
-    spent = [int(np.isfinite(curves[:, : rung["epochs"]]).sum()) for rung in rungs]
+    spent = [int(np.minimum(trained, rung["epochs"]).sum()) for rung in rungs]
     return spent, [float(np.nanmax(curves[:, rung["epochs"] - 1])) for rung in rungs]
 
 
@@ -137,10 +142,13 @@ def row_of(whole: list[Results], halved: list[Results]) -> dict[str, Any]:
     curves = [curves_of(results) for results in whole]
     rank = np.array([correlations(curve, fidelities) for curve in curves])
     random = np.array([expected_best(curve[:, -1]) for curve in curves])
-    spent, leading = zip(*(leaders(curves_of(results), rungs) for results in halved), strict=True)
+    found = (leaders(curves_of(results), results.trials["epochs"].to_numpy(), rungs) for results in halved)
+    spent, leading = zip(*found, strict=True)
     winner = np.array(leading)[:, -1]
-    # Trials that diverge end early, so that halving may have spent a little less.
-    num_same = round(spent[0][-1] / curves[0].shape[1])
+    # A trial that diverges may end early, so that halving spends a little less than this.
+    budgets = np.diff([0, *(rung["epochs"] for rung in rungs)])
+    planned = sum(rung["survivors"][0] * epochs for rung, epochs in zip(rungs, budgets, strict=True))
+    num_same = round(planned / curves[0].shape[1])
     gain, loss = winner - random[:, num_same - 1], winner - random[:, -1]
     return {
         "fidelities": fidelities,
