@@ -190,7 +190,7 @@ def figure(record: dict[str, Any], path: Path) -> None:
                 facecolors=[color if does else "white" for does in filled],
                 edgecolors=color,
                 zorder=3,
-                label=f"{word} batch norm",
+                label=f"{word} batch norm (filled: matters)",
             )
         ax.axhline(len(names) - 1.5, color=GREY, linewidth=0.8)
         ax.set_xscale("log")
