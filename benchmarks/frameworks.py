@@ -7,8 +7,8 @@ machine whose speed drifts slows them alike. Shown are
 - first: seconds for the first network in a process, importing apart;
 - next: milliseconds for another network in that process, built, traced again where the framework does that, trained
   for 5 epochs and asked for its predictions;
-- steady: milliseconds for 5 further epochs of one network, from the difference between a long training and a short one;
-- accuracy on the 360 rows that were not trained on, after 5 epochs: the median over rounds, each with a seed of its own;
+- steady: milliseconds for 5 further epochs of one network: the difference between a long training and a short one;
+- accuracy on the 360 rows that were not trained on, after 5 epochs: the median over rounds, each of its own seed;
 - the licence that the installed package states.
 
 What can be exported is not measured: a name that does it is looked up in the installed version.
@@ -160,8 +160,8 @@ def digits() -> dict[str, np.ndarray]:
     x, y = load_digits(return_X_y=True)
     x, x_valid, y, y_valid = train_test_split(x, y, test_size=360, stratify=y, random_state=0)
     scaler = StandardScaler().fit(x)
-    x, x_valid = (scaler.transform(part).astype(np.float32) for part in (x, x_valid))
-    return {"x": x, "y": y.astype(np.int64), "x_valid": x_valid, "y_valid": y_valid.astype(np.int64)}
+    x, x_valid = (np.asarray(scaler.transform(part), np.float32) for part in (x, x_valid))
+    return {"x": x, "y": np.asarray(y, np.int64), "x_valid": x_valid, "y_valid": np.asarray(y_valid, np.int64)}
 
 
 def lines_of_code(source: str) -> int:
@@ -316,7 +316,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "digits.npz"
-        np.savez(data, **digits())
+        np.savez(data, **digits())  # pyright: ignore[reportArgumentType]
         workers = start(data)
         rows = measure(workers, arguments.rounds)
         for worker in workers.values():

@@ -42,4 +42,4 @@ def train(x, y, num_epochs, seed):
             rows = order[i : i + 64]
             params, stats, opt_state = step(params, stats, opt_state, x[rows], y[rows])
     variables = {"params": params, "batch_stats": stats}
-    return lambda x: net.apply(variables, x, False).argmax(1)
+    return lambda x: net.apply(variables, x, False).argmax(1)  # pyright: ignore[reportAttributeAccessIssue]

@@ -21,7 +21,7 @@ optimizer = optax.adam(0.01)
 @jax.jit
 def step(params, stats, opt_state, x, y):
     def loss(params):
-        logits, updated = net.apply(params, stats, None, x, True)
+        logits, updated = net.apply(params, stats, None, x, True)  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess]
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), updated
 
     grads, stats = jax.grad(loss, has_aux=True)(params)
@@ -31,11 +31,11 @@ def step(params, stats, opt_state, x, y):
 
 def train(x, y, num_epochs, seed):
     rng = np.random.default_rng(seed)
-    params, stats = net.init(jax.random.key(seed), x, True)
+    params, stats = net.init(jax.random.key(seed), x, True)  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess]
     opt_state = optimizer.init(params)
     for _ in range(num_epochs):
         order = rng.permutation(len(x))
         for i in range(0, len(x), 64):
             rows = order[i : i + 64]
             params, stats, opt_state = step(params, stats, opt_state, x[rows], y[rows])
-    return lambda x: net.apply(params, stats, None, x, False)[0].argmax(1)
+    return lambda x: net.apply(params, stats, None, x, False)[0].argmax(1)  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess]

@@ -5,7 +5,8 @@ import functools
 import jax
 import numpy as np
 
-from jaxbn import Batch, Hyperparams, Spec, mlp, train as training
+from jaxbn import Batch, Hyperparams, Spec, mlp
+from jaxbn import train as training
 
 hyperparams = Hyperparams(learning_rate=0.01)
 spec = Spec(widths=(64, 64), batch_size=64, optimizers=("adam",))

@@ -7,7 +7,7 @@ def train(x, y, num_epochs, seed):
     net = MLPClassifier(
         (64, 64),
         alpha=0,
-        batch_size=64,
+        batch_size=64,  # pyright: ignore[reportArgumentType]
         learning_rate_init=0.01,
         max_iter=num_epochs,
         n_iter_no_change=num_epochs,

@@ -20,11 +20,9 @@ import numpy as np
 def licence(package: str) -> str:
     """What the installed package says of itself: an SPDX expression, or else a classifier, or else free text."""
     said = importlib.metadata.metadata(package)
-    if said.get("License-Expression"):
-        return said["License-Expression"]
-    free = (said.get("License") or "").strip().splitlines()
-    if free and len(free) == 1:
-        return free[0]
+    expression, free = ((said.get_all(name) or [""])[0].strip() for name in ("License-Expression", "License"))
+    if expression or (free and "\n" not in free):
+        return expression or free
     classifiers = [c for c in said.get_all("Classifier") or () if c.startswith("License ::")]
     return classifiers[0].split(" :: ")[-1] if classifiers else "not said"
 

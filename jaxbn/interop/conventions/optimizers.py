@@ -286,7 +286,7 @@ def rmsprop(row: RMSProp, learning_rate: float | optax.Schedule, *, decay: float
 
 
 def _weight(decay: float, count: Any) -> Any:
-    """1 - decay^count. Frameworks compute it in float64; in float32 the difference itself loses four digits of 0.001."""
+    """1 - decay^count, without the cancellation that costs float32 four digits of 1 - 0.999."""
     return -jnp.expm1(count * math.log(decay)) if decay > 0 else 1.0
 
 
