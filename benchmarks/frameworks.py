@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import tokenize
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Framework:
     exports: tuple[Export, ...]
     networks: int = 1
     long: int = 105
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: tuple[tuple[str, str], ...] = ()
     python: Path = Path(sys.executable)
 
 
@@ -81,7 +81,7 @@ JAXBN_EXPORTS = (
     JAX_EXPORT,
 )
 # On the JAX backend; an accelerator is not looked for.
-ON_JAX = {"KERAS_BACKEND": "jax"}
+ON_JAX = (("KERAS_BACKEND", "jax"),)
 
 FRAMEWORKS = (
     Framework(
@@ -186,7 +186,7 @@ class Worker:
         self.process = subprocess.Popen(
             [framework.python, "-m", "benchmarks.jobs.worker", framework.module, framework.package, data],
             cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **framework.environment},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(framework.environment)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
