@@ -14,7 +14,7 @@ machine whose speed drifts slows them alike. Shown are
 What can be exported is not measured: a name that does it is looked up in the installed version.
 
     make frameworks
-    python -m benchmarks.frameworks [--rounds 5] [--json FILE]
+    python -m benchmarks.frameworks [--rounds 5] [--only MODULE ...] [--json FILE]
 """
 
 import argparse
@@ -64,7 +64,7 @@ class Framework:
     package: str
     exports: tuple[Export, ...]
     networks: int = 1
-    long: int = 105
+    long: int = 55
     environment: tuple[tuple[str, str], ...] = ()
     python: Path = Path(sys.executable)
 
@@ -141,7 +141,7 @@ FRAMEWORKS = (
     Framework("scikit-learn, no batch norm", "sklearn_fit", "scikit-learn", (Export("pickle", "pickle.dump"),)),
     Framework("jaxbn, `sweep` of one", "jaxbn_sweep", "jaxbn", JAXBN_EXPORTS),
     Framework("jaxbn, pieces", "jaxbn_pieces", "jaxbn", JAXBN_EXPORTS),
-    Framework("jaxbn, `sweep` of 256", "jaxbn_population", "jaxbn", JAXBN_EXPORTS, networks=256, long=15),
+    Framework("jaxbn, `sweep` of 256", "jaxbn_population", "jaxbn", JAXBN_EXPORTS, networks=256, long=10),
 )
 
 NOT_HERE = {
@@ -183,13 +183,14 @@ class Worker:
     """The process of one framework."""
 
     def __init__(self, framework: Framework, data: Path):
+        self.said = data.with_name(f"{framework.module}.txt")
         self.process = subprocess.Popen(
             [framework.python, "-m", "benchmarks.jobs.worker", framework.module, framework.package, data],
             cwd=ROOT,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(framework.environment)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.said.open("w"),
             text=True,
         )
         self.about = self._answer()
@@ -198,7 +199,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args!r} ended with {self.process.wait()}")
+            raise RuntimeError(f"{self.process.args!r} ended with {self.process.wait()}: {self.said.read_text()}")
         return json.loads(line)
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -213,10 +214,10 @@ class Worker:
         self.process.wait()
 
 
-def start(data: Path) -> dict[Framework, Worker]:
+def start(frameworks: list[Framework], data: Path) -> dict[Framework, Worker]:
     """The workers of the frameworks that are installed; the others are named."""
     workers: dict[Framework, Worker] = {}
-    for framework in FRAMEWORKS:
+    for framework in frameworks:
         if not framework.python.exists():
             print(f"{framework.name} is left out: its environment is not there")
             continue
@@ -234,8 +235,8 @@ def measure(workers: dict[Framework, Worker], rounds: int) -> list[dict[str, Any
     first = {}
     for framework, worker in workers.items():
         first[framework] = worker.ask(train=NUM_EPOCHS, seed=0)["seconds"]
-        worker.ask(train=framework.long, seed=0)  # whatever compiles for it
-        print(f"{framework.name}: first {first[framework]:.1f} s", flush=True)
+        long = worker.ask(train=framework.long, seed=0)["seconds"]  # whatever compiles for it
+        print(f"{framework.name}: first {first[framework]:.1f} s, long {long:.1f} s", flush=True)
     nexts: dict[Framework, list[float]] = {framework: [] for framework in workers}
     steady: dict[Framework, list[float]] = {framework: [] for framework in workers}
     accuracy: dict[Framework, list[float]] = {framework: [] for framework in workers}
@@ -312,12 +313,14 @@ def main() -> None:
     """Measure, print the tables, and write JSON where asked."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.frameworks", description="Frameworks side by side.")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (default 5)")
+    parser.add_argument("--only", nargs="+", metavar="MODULE", help="files of benchmarks/jobs, by name")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "digits.npz"
         np.savez(data, **digits())  # pyright: ignore[reportArgumentType]
-        workers = start(data)
+        chosen = [f for f in FRAMEWORKS if not arguments.only or f.module in arguments.only]
+        workers = start(chosen, data)
         rows = measure(workers, arguments.rounds)
         for worker in workers.values():
             worker.end()
