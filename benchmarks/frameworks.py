@@ -41,6 +41,10 @@ from benchmarks.about import about_machine
 ROOT = Path(__file__).parent.parent
 JOBS = ROOT / "benchmarks/jobs"
 NUM_EPOCHS = 5
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Of PyTorch, PaddlePaddle, MXNet and NumPy. Matrices this small gain nothing from more, and on cores that are
+busy with something else the threads wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,6 @@ JAXBN_EXPORTS = (
     Export("arrays by 21 layers' names", "jaxbn.interop.conventions.export_network"),
     JAX_EXPORT,
 )
-# On the JAX backend; an accelerator is not looked for.
 ON_JAX = (("KERAS_BACKEND", "jax"),)
 
 FRAMEWORKS = (
@@ -187,7 +190,7 @@ class Worker:
         self.process = subprocess.Popen(
             [framework.python, "-m", "benchmarks.jobs.worker", framework.module, framework.package, data],
             cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **dict(framework.environment)},
+            env={**os.environ, **QUIET, **ONE_THREAD, **dict(framework.environment)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said.open("w"),
