@@ -33,12 +33,10 @@ def there(dotted: str) -> bool:
     for cut in range(len(parts), 0, -1):
         try:
             found = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
+            for part in parts[cut:]:
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
             continue
-        for part in parts[cut:]:
-            if not hasattr(found, part):
-                return False
-            found = getattr(found, part)
         return True
     return False
 
