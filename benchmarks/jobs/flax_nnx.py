@@ -17,6 +17,9 @@ class Net(nnx.Module):
         return self.output(x)
 
 
+adam = optax.adam(0.01)
+
+
 @nnx.jit
 def step(net, optimizer, x, y):
     def loss(net):
@@ -28,7 +31,7 @@ def step(net, optimizer, x, y):
 def train(x, y, num_epochs, seed):
     rng = np.random.default_rng(seed)
     net = Net(nnx.Rngs(seed))
-    optimizer = nnx.Optimizer(net, optax.adam(0.01), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(net, adam, wrt=nnx.Param)
     for _ in range(num_epochs):
         order = rng.permutation(len(x))
         for i in range(0, len(x), 64):
