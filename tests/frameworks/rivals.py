@@ -5,8 +5,11 @@ the mean cross-entropy for each of the mini-batches x [S, B, F], y [S, B]; `pred
 """
 
 import importlib.metadata
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +18,9 @@ import numpy as np
 import pytest
 
 WIDTHS, NUM_INPUTS, NUM_OUTPUTS = (6, 5), 4, 3
+
+# MXNet needs a NumPy older than jaxbn's: `make test-mxnet` makes an environment for it.
+MXNET_PYTHON = Path(__file__).parents[2] / ".venv-mxnet/bin/python"
 
 Arrays = dict[str, np.ndarray]
 
@@ -104,6 +110,53 @@ def flax() -> Adapter:
 
     def predict(arrays, x):
         return Network().apply(unflatten_dict(arrays, sep="/"), x, False)
+
+    return Adapter(train, predict, version("flax"))
+
+
+def flax_nnx() -> Adapter:
+    """The modules that hold their arrays themselves. They have no names of their own, so linen's are used."""
+    from flax import nnx
+
+    class Network(nnx.Module):
+        def __init__(self, arrays):
+            sizes, rngs = (NUM_INPUTS, *WIDTHS), nnx.Rngs(0)
+            self.dense = nnx.List(
+                nnx.Linear(*shape, use_bias=False, rngs=rngs) for shape in zip(sizes[:-1], WIDTHS, strict=True)
+            )
+            self.norm = nnx.List(nnx.BatchNorm(width, rngs=rngs) for width in WIDTHS)
+            self.output = nnx.Linear(WIDTHS[-1], NUM_OUTPUTS, rngs=rngs)
+            for name, array in arrays.items():
+                self.held(name)[...] = jnp.asarray(array)
+
+        def held(self, name):
+            _, layer, leaf = name.split("/")
+            kind, index = layer.split("_")
+            layers = {"Dense": [*self.dense, self.output], "BatchNorm": self.norm}[kind]
+            return getattr(layers[int(index)], leaf)
+
+        def __call__(self, x):
+            for dense, norm in zip(self.dense, self.norm, strict=True):
+                x = nnx.relu(norm(dense(x)))
+            return self.output(x)
+
+    @nnx.jit
+    def step(net, x, y, rate):
+        grads = nnx.grad(lambda net: cross_entropy(net(x), y))(net)
+        params = nnx.state(net, nnx.Param)
+        nnx.update(net, jax.tree.map(lambda p, g: p - rate * g, params, grads))
+
+    def train(arrays, x, y, rate):
+        net = Network(arrays)
+        net.train()
+        for rows, labels in zip(x, y, strict=True):
+            step(net, rows, labels, rate)
+        return {name: np.asarray(net.held(name)[...]) for name in arrays}
+
+    def predict(arrays, x):
+        net = Network(arrays)
+        net.eval()
+        return net(x)
 
     return Adapter(train, predict, version("flax"))
 
@@ -263,10 +316,40 @@ def paddle() -> Adapter:
     return Adapter(train, predict, version("paddlepaddle"))
 
 
+def ask_mxnet(job: str, **given) -> Arrays:
+    """What a function of `mxnet_side.py` returns, and `version`."""
+    if not MXNET_PYTHON.exists():
+        pytest.skip("there is no .venv-mxnet: make test-mxnet")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
+        np.savez(source, job=job, **given)
+        script = Path(__file__).with_name("mxnet_side.py")
+        done = subprocess.run([MXNET_PYTHON, script, source, target], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return dict(np.load(target))
+
+
+def mxnet(interface: str) -> Adapter:
+    def ask(job, arrays, **given):
+        named = {f"arrays/{name}": np.asarray(array) for name, array in arrays.items()}
+        answer = ask_mxnet(f"{interface}_{job}", **named, **given)
+        answer.pop("version")
+        return answer
+
+    def train(arrays, x, y, rate):
+        return ask("train", arrays, x=x, y=y, rate=rate)
+
+    def predict(arrays, x):
+        return ask("predict", arrays, x=x)["outputs"]
+
+    return Adapter(train, predict, f"mxnet {ask_mxnet('dense_layer')['version']}")
+
+
 ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "torch": lambda: torch(0.1),
     "torch_cumulative": lambda: torch(None),
     "flax": flax,
+    "flax_nnx": flax_nnx,
     "haiku": haiku,
     "equinox": lambda: equinox("ema"),
     "equinox_batch": lambda: equinox("batch"),
@@ -274,4 +357,9 @@ ADAPTERS: dict[str, Callable[[], Adapter]] = {
     "tf_keras": lambda: keras("tf_keras"),
     "tf_fused": lambda: keras("tf_keras", fused=True),
     "paddlepaddle": paddle,
+    "mxnet": lambda: mxnet("symbol"),
+    "gluon": lambda: mxnet("gluon"),
 }
+
+ROWS = {name: "flax" if name == "flax_nnx" else name for name in ADAPTERS}
+"""The row of the table that an adapter is compared with: linen and nnx share one."""

@@ -49,7 +49,7 @@ def test_twenty_steps_there_and_here(name, seen):
     """From the same weights on the same mini-batches: weights, statistics and predictions."""
     with jax.numpy_rank_promotion("allow"):
         there = adapter(name)
-        row, h, (x, y) = CONVENTIONS[name], Hyperparams(learning_rate=RATE), batches()
+        row, h, (x, y) = CONVENTIONS[rivals.ROWS[name]], Hyperparams(learning_rate=RATE), batches()
         model = conventions.mlp(SPEC, **SIZES, convention=row)
         state = train.init(jax.random.key(0), h, model=model, spec=SPEC)
         start = to_arrays(state.variables, row)
@@ -66,28 +66,50 @@ def test_twenty_steps_there_and_here(name, seen):
         "weights": largest(without(mine, statistics), without(theirs, statistics)),
         "statistics": largest(without(mine, weights), without(theirs, weights)),
         "outputs": float(np.abs(outputs - here).max()),
-        "converted": float(np.abs(outputs - own).max()),
+        "imported": float(np.abs(outputs - own).max()),
     }
-    seen.append((name, there.version, differences))
+    seen(name, f"live: {there.version}", **differences)
     assert largest(without(start, statistics), without(mine, statistics)) > 0.1
     assert all(value < TOLERANCE for value in differences.values()), differences
 
 
-@pytest.mark.parametrize("name", rivals.ADAPTERS)
-def test_a_network_of_jaxbn_predicts_the_same_there(name):
+@pytest.fixture(scope="module")
+def trained():
+    """A network of jaxbn after 20 steps, rows, and its outputs for them."""
     with jax.numpy_rank_promotion("allow"):
-        there = adapter(name)
         h, (x, y), model = Hyperparams(learning_rate=RATE), batches(), mlp(SPEC, **SIZES)
         state = train.init(jax.random.key(1), h, model=model, spec=SPEC)
+        step = jax.jit(lambda state, batch: train.step(state, batch, h, model=model, spec=SPEC)[0])
         for rows, labels in zip(x, y, strict=True):
-            state, _ = train.step(state, Batch(x=rows, y=labels), h, model=model, spec=SPEC)
-        here, _ = model.apply(state.variables, x[0], h, training=False)
-        outputs = there.predict(export_network(state.variables, name), x[0])
+            state = step(state, Batch(x=rows, y=labels))
+        return state.variables, x[0], np.asarray(predict(state.variables, x[0]))
+
+
+def predict(variables, x):
+    return mlp(SPEC, **SIZES).apply(variables, x, Hyperparams(), training=False)[0]
+
+
+@pytest.mark.parametrize("name", rivals.ADAPTERS)
+def test_a_network_of_jaxbn_predicts_the_same_there(name, trained, seen):
+    variables, x, here = trained
+    with jax.numpy_rank_promotion("allow"):
+        there = adapter(name)
+        outputs = np.asarray(there.predict(export_network(variables, rivals.ROWS[name]), x))
+    seen(name, f"live: {there.version}", exported=np.abs(outputs - here).max())
     np.testing.assert_allclose(outputs, here, atol=TOLERANCE, rtol=TOLERANCE)
 
 
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_there_and_back(name, trained, seen):
+    """Through the arrays of every layer of the table, also of those that cannot be run here."""
+    variables, x, here = trained
+    back = np.asarray(predict(import_network(export_network(variables, name), name), x))
+    seen(name, CONVENTIONS[name].checked, there_and_back=np.abs(back - here).max())
+    np.testing.assert_allclose(back, here, atol=TOLERANCE, rtol=TOLERANCE)
+
+
 def test_the_table_says_which_rows_are_checked_live():
-    assert {name for name, row in CONVENTIONS.items() if row.checked.startswith("live")} == set(rivals.ADAPTERS)
+    assert {name for name, row in CONVENTIONS.items() if row.checked.startswith("live")} == set(rivals.ROWS.values())
 
 
 def test_torch_refuses_a_batch_of_one():
@@ -103,3 +125,10 @@ def test_paddle_copies_a_batch_of_one():
     norm.weight.set_value(paddle.to_tensor([3.0, 3.0]))
     np.testing.assert_array_equal(norm(row).numpy(), row.numpy())
     np.testing.assert_array_equal(norm._variance.numpy(), 1)
+
+
+def test_mxnet_averages_in_the_backward_pass():
+    found = rivals.ask_mxnet("forward_without_backward")
+    np.testing.assert_array_equal(found["before"], 0)
+    np.testing.assert_allclose(found["after"], 0.25, rtol=1e-6)
+    assert {CONVENTIONS[name].updated_in for name in ("mxnet", "gluon")} == {"backward"}

@@ -1,12 +1,19 @@
 """Optimizers and initial weights against the frameworks themselves, where installed."""
 
+import importlib.util
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from jaxbn.interop.conventions import ADAM, INITIALISERS, MOMENTUM, RMSPROP, adam, draw, momentum, rmsprop
+
+_SPEC = importlib.util.spec_from_file_location("rivals", Path(__file__).parent / "rivals.py")
+assert _SPEC is not None and _SPEC.loader is not None
+rivals = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(rivals)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -17,22 +24,22 @@ def rate(count):
     return 0.1 / (1 + count)
 
 
-def moved(tx):
-    w = jax.numpy.zeros(4)
+def moved(tx, dtype="float32"):
+    w = jax.numpy.zeros(4, dtype)
     state = tx.init(w)
     for grad in GRADS:
-        updates, state = tx.update(jax.numpy.asarray(grad), state, w)
+        updates, state = tx.update(jax.numpy.asarray(grad, dtype), state, w)
         w = w + updates
     return np.asarray(w)
 
 
-def by_torch(make):
+def by_torch(make, dtype="float32"):
     torch = pytest.importorskip("torch")
-    w = torch.nn.Parameter(torch.zeros(4))
+    w = torch.nn.Parameter(torch.zeros(4, dtype=getattr(torch, dtype)))
     optimizer = make(torch.optim, [w])
     for count, grad in enumerate(GRADS):
         optimizer.param_groups[0]["lr"] = rate(count)
-        w.grad = torch.tensor(grad)
+        w.grad = torch.tensor(grad, dtype=w.dtype)
         optimizer.step()
     return w.detach().numpy()
 
@@ -53,7 +60,7 @@ def by_keras(make, package):
 
 
 def by_paddle(make):
-    paddle = import_paddle()
+    paddle = rivals.import_paddle()
     w = paddle.create_parameter([4], "float32", default_initializer=paddle.nn.initializer.Constant(0.0))
     optimizer = make(paddle.optimizer, [w])
     for count, grad in enumerate(GRADS):
@@ -64,10 +71,9 @@ def by_paddle(make):
     return w.numpy()
 
 
-def import_paddle():
-    if "tensorflow" in sys.modules:
-        pytest.skip("PaddlePaddle and TensorFlow crash in one process: make test-frameworks runs it in its own")
-    return pytest.importorskip("paddle")
+def by_mxnet(kind):
+    rates = [rate(count) for count in range(len(GRADS))]
+    return rivals.ask_mxnet("optimizer", kind=kind, grads=GRADS, rates=rates)["w"]
 
 
 def sgd(name, nesterov=False):
@@ -103,17 +109,47 @@ CASES = {
         nesterov("paddlepaddle"),
         lambda: by_paddle(lambda o, w: o.Momentum(0.1, 0.9, parameters=w, use_nesterov=True)),
     ),
+    "mxnet adam": (lambda: adam(ADAM["mxnet"], rate), lambda: by_mxnet("adam")),
+    "mxnet momentum": (sgd("mxnet"), lambda: by_mxnet("momentum")),
 }
+
+
+ROUNDED = {"keras3 adam", "tf_keras adam", "paddle adam", "mxnet adam"}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_twenty_steps_with_a_falling_rate(name, seen):
+    """To 1e-5, but Adam only beside PyTorch, which computes 1 - beta^t in float64.
+
+    In float32 the difference cancels: 1 - 0.999 is 1.3e-5 off, of which the step at t = 1 sees half. jaxbn's Adam here
+    did that too and was 2.4e-5 from PyTorch's after 20 steps; now it is some 1e-6 away. It was no convention: in
+    float64 both agreed to rounding, then as now (the test below). Keras takes beta to the power t in float32 and
+    PaddlePaddle keeps it in a float32 array, so they are 1e-5 away; so is MXNet, which computes 1 - beta^t in float64
+    but averages in a float32 kernel that was not read.
+    """
     mine, theirs = CASES[name]
     with jax.numpy_rank_promotion("allow"):
         expected = theirs()
     difference = np.abs(moved(mine()) / expected - 1).max()
-    seen.append((name, "", {"relative": difference}))
-    assert difference < 1e-4
+    seen(name, "", float32=difference)
+    assert difference < (1e-4 if name in ROUNDED else 1e-5)
+
+
+WIDE = {
+    "torch adam": lambda o, w: o.Adam(w),
+    "torch momentum": lambda o, w: o.SGD(w, 1.0, 0.9),
+    "torch nesterov": lambda o, w: o.SGD(w, 1.0, 0.9, nesterov=True),
+    "torch rmsprop": lambda o, w: o.RMSprop(w),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_in_float64_what_is_left_is_rounding(name, seen):
+    expected = by_torch(WIDE[name], "float64")
+    with jax.numpy_rank_promotion("allow"), jax.enable_x64(True):
+        difference = np.abs(moved(CASES[name][0](), "float64") / expected - 1).max()
+    seen(name, "", float64=difference)
+    assert difference < 1e-11
 
 
 def keras_layer():
@@ -147,8 +183,13 @@ def equinox_layer():
 
 
 def paddle_layer():
-    layer = import_paddle().nn.Linear(400, 100)
+    layer = rivals.import_paddle().nn.Linear(400, 100)
     return layer.weight.numpy(), layer.bias.numpy()
+
+
+def gluon_layer():
+    found = rivals.ask_mxnet("dense_layer")
+    return found["weight"], found["bias"]
 
 
 LAYERS = {
@@ -158,6 +199,7 @@ LAYERS = {
     "haiku": haiku_layer,
     "equinox": equinox_layer,
     "paddlepaddle": paddle_layer,
+    "gluon": gluon_layer,
 }
 
 

@@ -67,7 +67,15 @@ INITIALISERS = {
     "keras3": _glorot_uniform("Keras, tf_keras", "keras/src/layers/core/dense.py", "live: keras 3.15.1"),
     "lasagne": _glorot_uniform("Lasagne", "lasagne/init.py"),
     # The variance of a uniform number in [-a, a] is a^2 / 3.
-    "gluon": Initialiser("MXNet, Gluon", "Uniform(0.07)", "uniform", "1", 0.07**2 / 3, "python/mxnet/initializer.py"),
+    "gluon": Initialiser(
+        "MXNet, Gluon",
+        "Uniform(0.07)",
+        "uniform",
+        "1",
+        0.07**2 / 3,
+        "python/mxnet/initializer.py",
+        "live: mxnet 1.9.1",
+    ),
     "paddlepaddle": Initialiser(
         "PaddlePaddle", "Xavier", "uniform", "(F + H)/2", 1.0, "python/paddle/nn", "live: paddlepaddle 3.3.1"
     ),

@@ -6,6 +6,7 @@ rate is inside the velocity (which matters once it changes), and whether a gradi
 """
 
 import dataclasses
+import math
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -109,7 +110,7 @@ ADAM = {
         "tf_keras", "uncorrected", 1e-7, 1e-3, "tf_keras/optimizers/adam.py", checked="live: tf_keras 2.21.0"
     ),
     "lasagne": Adam("Lasagne", "uncorrected", 1e-8, 1e-3, "lasagne/updates.py"),
-    "mxnet": Adam("MXNet", "uncorrected", 1e-8, 1e-3, "python/mxnet/optimizer"),
+    "mxnet": Adam("MXNet", "uncorrected", 1e-8, 1e-3, "python/mxnet/optimizer", checked="live: mxnet 1.9.1"),
     "optax": Adam("optax", "corrected", 1e-8, None, "optax/_src/transform.py", checked="live: optax 0.2"),
     "paddlepaddle": Adam(
         "PaddlePaddle",
@@ -151,7 +152,7 @@ MOMENTUM = {
         checked="live: keras 3.15.1",
     ),
     "lasagne": Momentum("Lasagne", "inside", "1", _KERAS_NESTEROV, 0.9, None, "lasagne/updates.py"),
-    "mxnet": Momentum("MXNet", "inside", "1", "", 0.0, 0.1, "python/mxnet/optimizer"),
+    "mxnet": Momentum("MXNet", "inside", "1", "", 0.0, 0.1, "python/mxnet/optimizer", checked="live: mxnet 1.9.1"),
     "optax": Momentum(
         "optax", "outside", "1", _PLAIN_NESTEROV, None, None, "optax/_src/alias.py", checked="live: optax 0.2"
     ),
@@ -205,7 +206,7 @@ def adam(row: Adam, learning_rate: float | optax.Schedule) -> optax.GradientTran
         mean = jax.tree.map(lambda m, g: row.b1 * m + (1 - row.b1) * g, state.mean, grads)
         square = jax.tree.map(lambda v, g: row.b2 * v + (1 - row.b2) * g * g, state.square, grads)
         count = state.count + 1
-        weight_mean, weight_square = 1 - row.b1**count, 1 - row.b2**count
+        weight_mean, weight_square = _weight(row.b1, count), _weight(row.b2, count)
         # In the uncorrected form all is divided by sqrt(weight_square), epsilon too.
         epsilon = row.epsilon / (1 if row.epsilon_added == "corrected" else jnp.sqrt(weight_square))
         rate = _rate(learning_rate, state.count)
@@ -282,6 +283,11 @@ def rmsprop(row: RMSProp, learning_rate: float | optax.Schedule, *, decay: float
     """
     scale = optax.scale_by_rms(decay, row.epsilon, eps_in_sqrt=row.epsilon_added == "inside")
     return optax.chain(scale, optax.scale_by_learning_rate(learning_rate))
+
+
+def _weight(decay: float, count: Any) -> Any:
+    """1 - decay^count, without the cancellation that costs float32 four digits of 1 - 0.999."""
+    return -jnp.expm1(count * math.log(decay)) if decay > 0 else 1.0
 
 
 def _rate(learning_rate: float | optax.Schedule, count: Any) -> Any:
