@@ -303,11 +303,11 @@ def test_target_score_ends_the_sweep():
 def test_time_budget_is_kept():
     space = Space(learning_rate=Float(1e-4, 1, scale="log"), hidden_units=64, num_layers=1)
     began = time.perf_counter()
-    results = jaxbn.sweep(space, "digits", num_configs=100_000, num_epochs=20, time_budget=12)
+    results = jaxbn.sweep(space, "digits", num_configs=100_000, num_epochs=20, time_budget=30)
     seconds = time.perf_counter() - began
-    # A machine on which all tests run takes a little longer than max(10 %, 1 s).
-    assert seconds <= 15
-    assert any("fit the time budget of 12 s" in note for note in results.summary.notes)
+    # A machine on which all tests run takes a little longer than max(10 %, 1 s), and may need half the time to compile.
+    assert seconds <= 35
+    assert any("fit the time budget of 30 s" in note for note in results.summary.notes)
     assert results.best.validation["accuracy"] > 0.5 and len(results.trials) < 100_000
 
 
