@@ -30,7 +30,7 @@ IN_UNITS = ("mse", "mae")
 LOSSES = {"classification": losses.softmax_cross_entropy, "regression": losses.mean_squared_error}
 MATMUL = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 """What JAX is asked for; where everything is bfloat16 there is nothing to ask."""
-OPTIONS = {"gpu": {"xla_gpu_enable_triton_gemm": False}}
+OPTIONS: dict[str, dict[str, str | bool]] = {"gpu": {"xla_gpu_enable_triton_gemm": False}}
 """What a compiler is told: on an H200, products by the library's kernels make steps up to a tenth slower than generated
 ones do, and compile in a quarter of the time."""
 
