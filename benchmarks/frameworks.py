@@ -32,11 +32,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks.about import about_machine
+from benchmarks.rival import digits
 
 ROOT = Path(__file__).parent.parent
 JOBS = ROOT / "benchmarks/jobs"
@@ -156,15 +154,6 @@ NOT_HERE = {
     "Theano": "BSD-3-Clause",
 }
 """Those of the notes that do not install under a Python that jaxbn has, with the licence of their repositories."""
-
-
-def digits() -> dict[str, np.ndarray]:
-    """1,437 rows to train on and 360 not to, standardised by the former."""
-    x, y = load_digits(return_X_y=True)
-    x, x_valid, y, y_valid = train_test_split(x, y, test_size=360, stratify=y, random_state=0)
-    scaler = StandardScaler().fit(x)
-    x, x_valid = (np.asarray(scaler.transform(part), np.float32) for part in (x, x_valid))
-    return {"x": x, "y": np.asarray(y, np.int64), "x_valid": x_valid, "y_valid": np.asarray(y_valid, np.int64)}
 
 
 def lines_of_code(source: str) -> int:
@@ -321,7 +310,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "digits.npz"
-        np.savez(data, **digits())  # pyright: ignore[reportArgumentType]
+        rows = digits()
+        # Class numbers as every framework takes them.
+        rows |= {name: rows[name].astype(np.int64) for name in ("y", "y_valid")}
+        np.savez(data, **rows)  # pyright: ignore[reportArgumentType]
         chosen = [f for f in FRAMEWORKS if not arguments.only or f.module in arguments.only]
         workers = start(chosen, data)
         rows = measure(workers, arguments.rounds)

@@ -45,11 +45,13 @@ class Rival:
     gpu: bool = False  # it needs one
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """The 1,437 training rows of digits, standardised: x [1437, 64] float32, y [1437] int32."""
+def digits() -> dict[str, np.ndarray]:
+    """Digits, standardised: x [1437, 64] float32 and y [1437] int32 to train on, and 360 other rows."""
     x, y = load_digits(return_X_y=True)
-    x, _, y, _ = train_test_split(x, y, test_size=360, stratify=y, random_state=0)
-    return np.asarray(StandardScaler().fit_transform(x), np.float32), np.asarray(y, np.int32)
+    x, x_valid, y, y_valid = train_test_split(x, y, test_size=360, stratify=y, random_state=0)
+    scaler = StandardScaler().fit(x)
+    x, x_valid = (np.asarray(scaler.transform(part), np.float32) for part in (x, x_valid))
+    return {"x": x, "y": np.asarray(y, np.int32), "x_valid": x_valid, "y_valid": np.asarray(y_valid, np.int32)}
 
 
 def epoch_orders(num_rows: int, num_epochs: int, seed: int) -> np.ndarray:

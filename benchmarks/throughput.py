@@ -84,7 +84,8 @@ def _timed(plan: Plan, data: Data, seed: int) -> tuple[float, float, list[float]
 
 def measure(rivals: tuple[Rival, ...], rounds: int, most: int, members: int | None) -> dict[str, list[Timing]]:
     """Every way once in each round."""
-    x, y = digits()
+    rows = digits()
+    x, y = rows["x"], rows["y"]
     timings: dict[str, list[Timing]] = {rival.name: [] for rival in rivals}
     for number in range(rounds):
         for rival in rivals:

@@ -40,7 +40,7 @@ SIDE, LEAST_DIFFERENCE = 28, 3
 NUM_TRAIN, NUM_VALID = 1000, 200
 WAYS = {"none": "without", "batch": "with"}
 THEIR_ERROR = 0.0716
-"""Of the network that the grid of Larochelle et al. (2007) chose on their rectangles, on 50,000 test rows."""
+"""Of the network that the grid of Larochelle et al. (2007) chose on their rectangles; quoted from memory."""
 
 
 def rectangles(num_rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

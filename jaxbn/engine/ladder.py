@@ -74,7 +74,8 @@ def choose_ladder(
         return choose_tile_size(groups, problem, num_rows=num_rows, alive=alive[:rungs], epochs=epochs, rates=rates)
 
     if min(alive) == 1:
-        return (first_size(1),) * len(alive)
+        alone = len(groups) == 1 and repeats == 1
+        return (even_tile_size(groups, sizes, rates) if alone else first_size(1),) * len(alive)
     one_size = rates.compile * len({spec for spec, _ in groups}) + rates.compile_small
     choices = []
     for first in range(1, len(alive) + 1):
@@ -100,8 +101,7 @@ def choose_tile_size(
     A step of T members takes a + T m seconds, and the last tile of a group is half empty on average. A group of n
     members that take s steps an epoch costs s (n / T + 1/2) (a + T m), and the sum over groups is least at
     T = sqrt(2 a sum(s n) / sum(s m)). Where fewer and fewer members train on, n is their mean over the epochs. A tile
-    must also fit the cache, and need not hold more than there are. A single group that trains to the end is divided
-    evenly instead.
+    must also fit the cache, and need not hold more than there are.
 
     Args:
         groups: by specification and batch size, the expected number of members.
@@ -115,7 +115,6 @@ def choose_tile_size(
         T, at least 1.
     """
     sizes = sizes_of(problem)
-    fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _ in groups)
     steps = {(spec, batch_size): math.ceil(num_rows / batch_size) for spec, batch_size in groups}
     total = sum(length for _, length in zip(alive, epochs, strict=False))
     present = sum(share * length for share, length in zip(alive, epochs, strict=False)) / total
@@ -124,11 +123,18 @@ def choose_tile_size(
         steps[group] * cost.member_step_seconds(group[0], group[0].batch_size, sizes, rates) for group in groups
     )
     best = math.sqrt(2 * rates.step * members / seconds)
-    most = math.ceil(max(groups.values()))
-    largest = min(fits, most, rates.largest_tile)
-    if len(groups) == 1 and len(alive) == 1:
-        # Nobody's number is left to chance: as few tiles as there can be, of one size, and as many for each worker.
-        rounds = math.ceil(most / (rates.workers * largest))
-        return max(math.ceil(most / (rates.workers * rounds)), min(2, largest))
     # One member alone leaves the products of a tile too small: measured 15 % and more per member.
-    return min(max(round(best), 2), largest)
+    return min(max(round(best), 2), largest_tile_size(groups, sizes, rates))
+
+
+def even_tile_size(groups: Mapping[tuple[Spec, int], float], sizes: cost.Sizes, rates: cost.Rates) -> int:
+    """T for a single group, whose number is not left to chance: few tiles, alike, and as many for each worker."""
+    members, largest = math.ceil(sum(groups.values())), largest_tile_size(groups, sizes, rates)
+    rounds = math.ceil(members / (rates.workers * largest))
+    return max(math.ceil(members / (rates.workers * rounds)), min(2, largest))
+
+
+def largest_tile_size(groups: Mapping[tuple[Spec, int], float], sizes: cost.Sizes, rates: cost.Rates) -> int:
+    """T beyond which a tile does not fit the cache, or holds more members than there are."""
+    fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _ in groups)
+    return min(fits, math.ceil(max(groups.values())), rates.largest_tile)

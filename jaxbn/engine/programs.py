@@ -6,6 +6,7 @@ split. Initial weights and scores do not depend on the optimizer, so far fewer o
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -255,7 +256,13 @@ def _drawn(program: Program, real: Any) -> Variables:
 
 def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
-    return _executable(program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64)
+    key = program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
+    # Several programs compile at a time, and share those that draw weights and evaluate: whoever comes second waits.
+    with _LOCKS.setdefault(key, threading.Lock()):
+        return _executable(*key)
+
+
+_LOCKS: dict[tuple[Program, Device, bool], threading.Lock] = {}
 
 
 @functools.lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ import numpy as np
 from jaxbn.engine import cost
 from jaxbn.engine.cache import kind_of_machine
 from jaxbn.engine.ladder import tile_step_seconds
-from jaxbn.engine.programs import Problem, Program, arguments, function, sizes_of
+from jaxbn.engine.programs import OPTIONS, Problem, Program, arguments, function, sizes_of
 from jaxbn.nn.types import Device, Spec
 
 PROGRAM = Program("epoch", Spec(), 8, Problem("classification", 64, 10, 1024, 0, ()))
@@ -93,7 +93,7 @@ def measure(devices: list[Device], rates: cost.Rates) -> Speed:
     for device in dict.fromkeys(devices):
         given = jax.device_put(jax.tree.map(_filled, arguments(PROGRAM)), device)
         began = time.perf_counter()
-        programs[device] = jax.jit(run).lower(*given).compile(), given
+        programs[device] = jax.jit(run).lower(*given).compile(OPTIONS.get(device.platform)), given
         compiling = compiling or time.perf_counter() - began
 
     def train(device: Device) -> None:

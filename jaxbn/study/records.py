@@ -161,21 +161,26 @@ class Records:
         self.epochs[trials] = result.epochs
         self.diverged[trials] = result.diverged
         self.seconds[trials] += result.seconds / len(trials)
-        candidates = set(trials.tolist())
-        if self.repeats == 1:
-            # The weights of others would be forgotten at once: they need not leave the device.
-            some = sorted((set(self.weights) - self.released) | candidates)
-            candidates &= set(self.highest(np.array(some, int), self.keep))
-        for place, trial in enumerate(trials.tolist()):
-            if goes_on:
+        if goes_on:
+            for place, trial in enumerate(trials.tolist()):
                 self.states[trial] = taken(result.state, place)
                 self.weights.pop(trial // self.repeats, None)
-            elif trial in candidates:
-                self._end(trial, taken(result.state.variables, place))
-            else:
-                self.states.pop(trial, None)
+        else:
+            candidates = self._candidates(trials)
+            for place, trial in enumerate(trials.tolist()):
+                if trial in candidates:
+                    self._end(trial, taken(result.state.variables, place))
+                else:
+                    self.states.pop(trial, None)
         if self.repeats == 1:
             self.forget()
+
+    def _candidates(self, trials: np.ndarray) -> set[int]:
+        """Of trials that have just ended, those whose weights may be kept; the others' need not leave the device."""
+        if self.repeats > 1:
+            return set(trials.tolist())
+        standing = (set(self.weights) - self.released).union(trials.tolist())
+        return set(self.highest(np.array(sorted(standing), int), self.keep)).intersection(trials.tolist())
 
     def _change(self, trial: int, epoch: int) -> None:
         """What was decided for a trial holds from now on: it has trained with it."""

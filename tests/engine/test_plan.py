@@ -237,3 +237,19 @@ def test_what_is_known_beforehand_is_added_to_what_is_expected():
     configs = random(0, space, None, 600)
     alone, beside = plan_of(configs, space), plan_of(configs, space, extra=configs[:9])
     assert beside.programs[0].tile_size >= alone.programs[0].tile_size > 9
+
+
+@pytest.mark.parametrize(("platform", "workers"), [("cpu", 2), ("cpu", 3), ("gpu", 1)])
+@pytest.mark.parametrize("members", [1, 2, 5, 64, 100, 257, 4096])
+def test_a_population_that_is_alike_is_divided_evenly(platform, workers, members):
+    space = Space(learning_rate=Float(1e-3, 1e-1, scale="log"), hidden_units=64, num_layers=2, batch_size=64)
+    configs = random(0, space, None, members)
+    rates = cost.rates(platform, workers)
+    tiles = plan_of(configs, space, rates=rates).tiles
+    size = tiles[0].program.tile_size
+    # No tile is left for some workers while others wait, and nearly no slot is a copy.
+    assert len(tiles) <= workers or len(tiles) % workers in (0, workers - 1)
+    assert len(tiles) * size - members < max(len(tiles), 2)
+    # With several seeds their tiles fill the workers, and need not be divided.
+    repeated = plan_of(configs, space, rates=rates, num_replicates=5).tiles
+    assert repeated[0].program.tile_size >= min(2, members)

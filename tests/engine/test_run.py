@@ -13,7 +13,7 @@ from jaxbn.engine.data import Data, padded
 from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.planner import plan_tiles
-from jaxbn.engine.programs import CHUNK, Problem
+from jaxbn.engine.programs import CHUNK, Problem, of_evaluate, of_init
 from jaxbn.engine.run import Compiled, TileEpoch, Trainer, run
 from jaxbn.nn.types import Rows
 from jaxbn.search import Choice, Config, Float, Space, from_values
@@ -163,7 +163,9 @@ def test_row_padding_and_tile_size_change_little(alone):
         np.testing.assert_allclose(other_size[i][0], alone[i][0], rtol=5e-4)
 
 
-def test_compiles_are_those_of_the_plan():
+@pytest.mark.parametrize(("at_a_time", "width"), [(1, 11), (4, 13)])
+def test_compiles_are_those_of_the_plan(monkeypatch, at_a_time, width):
+    monkeypatch.setattr(engine_run, "compilers", lambda: at_a_time)
     compiled: list[str] = []
 
     def listen(event: str, duration: float, **details: object) -> None:
@@ -172,7 +174,7 @@ def test_compiles_are_those_of_the_plan():
 
     # A width that no other test has, so that nothing is compiled already.
     configs = [
-        config(1e-2, hidden_units=11, batch_size=b, num_layers=n, optimizer=o)
+        config(1e-2, hidden_units=width, batch_size=b, num_layers=n, optimizer=o)
         for b in (16, 32)
         for n in (1, 2)
         for o in ("momentum", "adam")
@@ -183,6 +185,9 @@ def test_compiles_are_those_of_the_plan():
         events = []
         train(plan, on_event=events.append)
         assert sum("jaxbn_epoch" in name for name in compiled) == len(plan.programs)
+        for kind, of in (("init", of_init), ("evaluate", of_evaluate)):
+            shared = {of(program) for program in plan.programs}
+            assert sum(f"jaxbn_{kind}" in name for name in compiled) == len(shared) < len(plan.programs)
         assert sum(isinstance(event, Compiled) for event in events) == len(plan.programs)
         compiled.clear()
         train(plan)
