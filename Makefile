@@ -13,13 +13,17 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: sweep test test-frameworks test-mxnet frameworks check format bench notebooks lock clean
+.PHONY: sweep test test-faults test-frameworks test-mxnet frameworks check format bench notebooks lock clean
 
 sweep: $(READY)
 	@$(BIN)/jaxbn sweep digits --num-configs 1024 --num-epochs 20 $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+# A sweep killed 200 times, which goes on each time.
+test-faults: $(READY)
+	JAXBN_KILLS=200 $(BIN)/python -m pytest -q -s tests/faults $(ARGS)
 
 # Conventions beside the frameworks themselves; their largest differences are printed. PaddlePaddle needs a process of
 # its own: it crashes in one with TensorFlow.

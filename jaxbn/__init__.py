@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from jaxbn.nn.types import Batch, Hyperparams, Spec
     from jaxbn.search import Choice, Config, Float, Int, Space
     from jaxbn.study.fitted import FittedModel
+    from jaxbn.study.interrupt import Interrupted
     from jaxbn.study.panda import Panda
     from jaxbn.study.replay import replay
     from jaxbn.study.results import Results
     from jaxbn.study.retrain import retrain
     from jaxbn.study.settings import Settings
     from jaxbn.study.setup import plan
-    from jaxbn.study.sweep import sweep
+    from jaxbn.study.sweep import resume, sweep
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ _HOME = {
     "Float": "jaxbn.search",
     "Hyperparams": "jaxbn.nn.types",
     "Int": "jaxbn.search",
+    "Interrupted": "jaxbn.study.interrupt",
     "Panda": "jaxbn.study.panda",
     "Results": "jaxbn.study.results",
     "Settings": "jaxbn.study.settings",
@@ -47,6 +49,7 @@ _HOME = {
     "optimizers": "jaxbn.nn",
     "plan": "jaxbn.study.setup",
     "replay": "jaxbn.study.replay",
+    "resume": "jaxbn.study.sweep",
     "retrain": "jaxbn.study.retrain",
     "sweep": "jaxbn.study.sweep",
     "train": "jaxbn.nn",
@@ -62,6 +65,7 @@ __all__ = [
     "Float",
     "Hyperparams",
     "Int",
+    "Interrupted",
     "Panda",
     "Results",
     "Settings",
@@ -78,6 +82,7 @@ __all__ = [
     "optimizers",
     "plan",
     "replay",
+    "resume",
     "retrain",
     "sweep",
     "train",

@@ -1,6 +1,7 @@
 """The way into the command line: which command, and what becomes of it."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxbn
-from jaxbn.cli import babysit, conventions, doctor, leaderboard, plan, predict, space, sweep, train
+from jaxbn.cli import babysit, conventions, doctor, leaderboard, plan, predict, resume, space, sweep, train
 from jaxbn.cli.experiment import Experiment
 from jaxbn.cli.options import parse
 from jaxbn.errors import UserError, unknown
@@ -19,7 +20,7 @@ from jaxbn.errors import UserError, unknown
 STARTED = time.perf_counter()
 """When the process started, or nearly: nothing that takes long has been imported yet."""
 
-MISTAKE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+MISTAKE, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 130, 143, 141
 """Exit statuses, beside 0 and the 1 of a doctor who found something."""
 
 
@@ -38,6 +39,12 @@ COMMANDS = {
         "Train many networks at once, each with its own hyperparameters.\n\n"
         "The hyperparameters and their ranges: jaxbn space. A space to edit and to give to --space: "
         "jaxbn space --toml.",
+    ),
+    "resume": Command(
+        resume.Arguments,
+        lambda arguments: resume.run(arguments, started=STARTED),
+        "Go on with a sweep that was interrupted or killed.\n\n"
+        "On the same machine what comes of it is what would have come of it, bit for bit.",
     ),
     "plan": Command(
         Experiment,
@@ -80,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 where `doctor` found something wrong, 2 for a user's mistake, 130 when
-        interrupted, 141 when nobody reads the output any more.
+        interrupted, 143 when told to terminate, 141 when nobody reads the output any more.
     """
     # JAX reads it when it is imported; without it, some releases talk about their compiler on stderr.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -91,12 +98,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"jaxbn: {error}", file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        print("jaxbn: interrupted; nothing was written", file=sys.stderr, flush=True)
+    except KeyboardInterrupt as stop:
+        print(f"jaxbn: {stop}" if stop.args else "jaxbn: interrupted; nothing was written", file=sys.stderr, flush=True)
+        status = TERMINATED if getattr(stop, "signal", None) == signal.SIGTERM else INTERRUPTED
         if argv is None:
-            # After a second interrupt a thread may still be compiling; nobody waits for it.
-            os._exit(INTERRUPTED)
-        return INTERRUPTED
+            # A thread may still be compiling; nobody waits for it.
+            os._exit(status)
+        return status
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. What is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

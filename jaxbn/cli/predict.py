@@ -82,7 +82,9 @@ def model_folder(given: Path) -> Path:
         UserError: there is no model.
     """
     if (given / "run.json").is_file():
-        return given / "best"
+        from jaxbn.study.run_dir import best_in
+
+        return best_in(given)
     if (given / "model.json").is_file():
         return given
     what = "holds neither a run nor a model" if given.exists() else "is not there"

@@ -1,8 +1,10 @@
 """`jaxbn sweep`: train a population and rank it."""
 
+import contextlib
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +13,12 @@ from rich.text import Text
 from jaxbn.cli import board
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
 from jaxbn.cli.progress import Progress, display
+from jaxbn.study.interrupt import interrupts
 
 if TYPE_CHECKING:
     from jaxbn.study.results import Results
     from jaxbn.study.setup import Setup
+    from jaxbn.study.state import SweepState
 
 TOP = 5
 
@@ -32,46 +36,78 @@ def run(experiment: Experiment, *, started: float) -> int:
     Raises:
         UserError: what was asked for cannot be done; nothing has been written.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    out = experiment.out or free_name(experiment.data, time.strftime("%Y%m%d-%H%M%S"))
     with display(f"Starting JAX and reading {experiment.data}") as shown:
-        from jaxbn.engine.cache import keep_programs
-        from jaxbn.engine.machine import machine
-        from jaxbn.study import run_dir
-        from jaxbn.study.sweep import sweep
+        with whole_imports():
+            from jaxbn.engine.cache import keep_programs
+            from jaxbn.engine.machine import machine
+            from jaxbn.study import run_dir
+            from jaxbn.study.sweep import sweep
 
-        out = experiment.out or free_name(experiment.data, stamp)
         run_dir.check_free(out, overwrite=experiment.overwrite)
         keep_programs()
         machine(experiment.devices)  # Measured here, it is inside what a time budget has to pay for.
 
         space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)
-        results = sweep(
-            space,
-            dataset,
-            on_start=lambda setup: shown.follow(progress_of(setup)),
-            on_event=shown.record,
-            import_seconds=time.perf_counter() - started,
-            **vars(settings),
-        )
-        # Another sweep that started in the same second may have taken the name meanwhile.
-        out = experiment.out or free_name(experiment.data, stamp)
-        results.save(out, overwrite=experiment.overwrite)
-    if experiment.json:
-        print(json.dumps({**results.summary.to_json(), "run": str(out)}, allow_nan=False))
-    else:
-        report(results, out)
+        with resumable(out):
+            results = sweep(
+                space,
+                dataset,
+                run_dir=out,
+                overwrite=experiment.overwrite,
+                on_start=lambda setup, state: shown.follow(progress_of(setup, state)),
+                on_event=shown.record,
+                import_seconds=time.perf_counter() - started,
+                **vars(settings),
+            )
+    tell(results, out, as_json=experiment.json)
     return 0
 
 
-def progress_of(setup: "Setup") -> Progress:
+@contextlib.contextmanager
+def whole_imports() -> Iterator[None]:
+    """Let an interrupt wait until modules have been loaded: in the middle of one it may be lost, or make an error."""
+    with interrupts() as interrupted:
+        yield
+    if interrupted.came is not None:
+        raise KeyboardInterrupt
+
+
+def tell(results: "Results", out: Path, *, as_json: bool) -> None:
+    """Print what came of a sweep: a report, or one JSON object."""
+    if as_json:
+        print(json.dumps({**results.summary.to_json(), "run": str(out)}, allow_nan=False))
+    else:
+        report(results, out)
+
+
+@contextlib.contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Let an interrupt say how to go on, if there is a run to go on with."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if stop.args or not (out / "run.json").is_file():
+            raise
+        raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {out}") from stop
+
+
+def progress_of(setup: "Setup", state: "SweepState") -> Progress:
     """What is to be shown of a sweep."""
-    repeats, segments = setup.settings.repeats, []
-    for size in setup.rounds:
+    repeats, segments, ranked = setup.settings.repeats, [], 0
+    for number, size in enumerate(setup.rounds):
         before = 0
-        for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
+        for place, rung in enumerate(setup.scheduler.rungs(size, setup.plan.num_epochs)):
             segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
             before = rung.epochs
+            ranked += (number, place) < (state.round, state.rung)
+    records = state.records
+    alive = 0 if state.alive is None else len(state.alive)
     return Progress(
+        epochs=(trained := int(records.epochs.sum())),
+        ranked=ranked,
+        done=max(sum(segments[:ranked]), trained),
+        before=len(records.epochs) - alive * repeats,
         num_trials=sum(setup.rounds) * repeats,
         num_epochs=setup.plan.num_epochs,
         segments=tuple(segments),

@@ -6,11 +6,12 @@ there are cores for, while tiles whose programs are ready already train.
 
 import dataclasses
 import functools
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +25,7 @@ from jaxbn.engine.data import Data, place
 from jaxbn.engine.machine import compilers, workers
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.programs import Program, Report, executable, fresh_opt_state, of_evaluate, of_init, start
-from jaxbn.engine.tiles import Tile, stacked
+from jaxbn.engine.tiles import Tile, TileResult, stacked
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, Spec, TrainState
 
@@ -32,6 +33,9 @@ ORDERS_BYTES = 64 << 20
 
 AHEAD = {"cpu": 0}
 """Epochs that are queued while the host looks at one, by platform: an accelerator must not wait for the host."""
+
+IDLE = 0.2
+"""Seconds between two looks of the host at what else there is to do, while nothing comes from the workers."""
 
 DIVERGED_ABOVE = 1e3
 """A training loss above this many times that of the first epoch is a divergence."""
@@ -72,32 +76,6 @@ class TileEpoch:
 Event = Compiled | TileEpoch
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TileResult:
-    """What a tile has learned, in E epochs.
-
-    Attributes:
-        tile: what was trained.
-        train_loss: [E, n].
-        scores: [E, n, M], on the validation split.
-        epochs: [n], epochs since the beginning of training that count: all, or up to and with the one that broke the
-            trial.
-        diverged: bool [n].
-        state: of all members after the last epoch, on the device [T, ...]; whoever needs it fetches what is needed.
-        start: when training started, by `time.perf_counter`.
-        seconds: how long it took.
-    """
-
-    tile: Tile
-    train_loss: np.ndarray
-    scores: np.ndarray
-    epochs: np.ndarray
-    diverged: np.ndarray
-    state: TrainState
-    start: float
-    seconds: float
-
-
 class Trainer:
     """The workers of a sweep, the programs of its plan, and its data on their devices.
 
@@ -111,6 +89,7 @@ class Trainer:
         on_event: called from worker threads, as things happen.
         deadline: when to stop, by `time.perf_counter`.
         devices: how many of the local devices train; None is all of them.
+        report: seconds after which a tile leaves what it has learned in `begun`, and again after as many.
     """
 
     def __init__(
@@ -122,8 +101,9 @@ class Trainer:
         on_event: Callable[[Event], None],
         deadline: float = float("inf"),
         devices: int | None = None,
+        report: float = float("inf"),
     ) -> None:
-        self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
+        self.plan, self.seed, self.on_event, self.deadline, self.report = plan, seed, on_event, deadline, report
         self.devices = workers(devices)
         self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
@@ -134,6 +114,8 @@ class Trainer:
         self.compiling = ThreadPoolExecutor(compilers(), thread_name_prefix="compile")
         self.training = ThreadPoolExecutor(len(self.devices), thread_name_prefix="train")
         self.ready: dict[Program, Future[bool]] = {}
+        self.begun: dict[int, TileResult] = {}
+        """By the number of its first trial, what each tile has learned whose result has not been taken."""
 
     def __enter__(self) -> "Trainer":
         for program in self.plan.programs:
@@ -158,11 +140,29 @@ class Trainer:
         """Whether tiles are to end: somebody said so, or time is up."""
         return self.stopping.is_set() or time.perf_counter() > self.deadline
 
-    def train(self, tiles: Sequence[Tile]) -> Generator[TileResult, None, None]:
+    def settle(self, seconds: float) -> bool:
+        """Stop, and wait until no tile trains any more; programs may still compile.
+
+        Args:
+            seconds: how long to wait at the most.
+
+        Returns:
+            Whether it came to that: an epoch may take longer.
+        """
+        self.stop()
+        ends = time.perf_counter() + seconds
+        while len(self.free) < len(self.devices) and time.perf_counter() < ends:
+            time.sleep(0.01)
+        return len(self.free) == len(self.devices)
+
+    def train(
+        self, tiles: Sequence[Tile], *, idle: Callable[[], None] = lambda: None
+    ) -> Generator[TileResult, None, None]:
         """Train tiles.
 
         Args:
             tiles: in the order in which they start.
+            idle: called now and then while nothing comes.
 
         Yields:
             A result for each tile, in the order in which they finish. Where training is stopped, results are of fewer
@@ -170,12 +170,18 @@ class Trainer:
         """
         for tile in tiles:
             self._submit(tile.program)
+            if tile.begun is not None:
+                self.begun[tile.trials[0]] = tile.begun
         # No list of futures: each holds the state of its tile, and must go when its result has been taken.
-        for future in as_completed([self.training.submit(self._in_context, self._train_one, tile) for tile in tiles]):
-            result = future.result()
+        finished: queue.SimpleQueue[Future[TileResult | None]] = queue.SimpleQueue()
+        for tile in tiles:
+            self.training.submit(self._in_context, self._train_one, tile).add_done_callback(finished.put)
+        for _ in tiles:
+            result = _next(finished, idle).result()
             if result is not None:
+                self.begun.pop(result.trials[0], None)
                 yield result
-            del future, result
+            del result
 
     def _submit(self, program: Program) -> None:
         if program not in self.ready:
@@ -217,10 +223,16 @@ class Trainer:
         purpose = functools.partial(keys.for_epoch, self.seed, replicate=tile.replicate, fold=tile.fold)
         hyperparams = _on_device(tile.hyperparams, device)
         one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
-        state = self._begin(tile, hyperparams, device)
-
+        reported, before = began, 0.0
         losses, scores = [], []
         epochs, diverged, first_loss = np.full(count, tile.start), np.zeros(count, bool), tile.first_loss
+        if tile.begun is None:
+            state = self._begin(tile, hyperparams, device)
+        else:
+            state, before = jax.device_put(tile.begun.state, device), tile.begun.seconds
+            losses, scores = list(tile.begun.train_loss), list(tile.begun.scores)
+            epochs, diverged = tile.begun.epochs.copy(), tile.begun.diverged
+            first_loss = np.where(np.isnan(first_loss), losses[0], first_loss)
 
         def record(index: int, sums: Metrics, report: Report) -> None:
             nonlocal diverged, first_loss
@@ -237,22 +249,45 @@ class Trainer:
             diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
 
+        def learned(state: TrainState) -> TileResult:
+            now = time.perf_counter()
+            return TileResult(
+                tile.trials,
+                tile.start,
+                tile.first_loss,
+                np.stack(losses),
+                np.stack(scores),
+                epochs.copy(),
+                diverged,
+                state,
+                (began, now),
+                before + now - began,
+            )
+
         queued: deque[tuple[int, Metrics, Report]] = deque()
-        for index in range(tile.start, tile.until):
+
+        def record_down_to(number: int) -> None:
+            while len(queued) > number:
+                record(*queued.popleft())
+
+        for index in range(tile.start + len(losses), tile.until):
             if self.stopped or diverged.all():
                 break
             key = jax.device_put(purpose(keys.DROPOUT, index), device)
             order = self.order(index, tile.replicate, tile.fold, device)
             state, sums = one_epoch(key, state, data.train, order, hyperparams)
             queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
-            if len(queued) > AHEAD.get(device.platform, 1):
-                record(*queued.popleft())
-        for waiting in queued:
-            record(*waiting)
+            record_down_to(AHEAD.get(device.platform, 1))
+            if time.perf_counter() - reported > self.report:
+                record_down_to(0)
+                # The next epoch consumes its state on an accelerator.
+                kept = state if device.platform == "cpu" else jax.tree.map(jnp.copy, state)
+                self.begun[tile.trials[0]], reported = learned(kept), time.perf_counter()
+        record_down_to(0)
         if not losses or self.leaving.is_set():
             return None
-        seconds = time.perf_counter() - began
-        return TileResult(tile, np.stack(losses), np.stack(scores), epochs, diverged, state, began, seconds)
+        result = self.begun[tile.trials[0]] = learned(state)
+        return result
 
     def _begin(self, tile: Tile, hyperparams: Hyperparams, device: Device) -> TrainState:
         """The members' states before their next epoch."""
@@ -278,6 +313,16 @@ def run(
     """
     with Trainer(plan, data, seed=seed, on_event=on_event) as trainer:
         yield from trainer.train(plan.tiles)
+
+
+def _next(
+    finished: "queue.SimpleQueue[Future[TileResult | None]]", idle: Callable[[], None]
+) -> "Future[TileResult | None]":
+    while True:
+        try:
+            return finished.get(timeout=IDLE)
+        except queue.Empty:
+            idle()
 
 
 @functools.cache

@@ -33,6 +33,36 @@ class Member:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class TileResult:
+    """What the n members in use of a tile have learned, in E epochs: all that are asked for, or those up to now.
+
+    Attributes:
+        trials: trial numbers of the members.
+        start: epochs that they had trained before.
+        first_loss: [n], training loss of the first epoch of the weights that they have; NaN if there was none before.
+        train_loss: [E, n].
+        scores: [E, n, M], on the validation split.
+        epochs: [n], epochs since the beginning of training that count: all, or up to and with the one that broke the
+            trial.
+        diverged: bool [n].
+        state: of all members after the last epoch, on the device [T, ...]; whoever needs it fetches what is needed.
+        interval: when this process trained it, from and to, by `time.perf_counter`.
+        seconds: how long it took, in this process and before.
+    """
+
+    trials: tuple[int, ...]
+    start: int
+    first_loss: np.ndarray
+    train_loss: np.ndarray
+    scores: np.ndarray
+    epochs: np.ndarray
+    diverged: np.ndarray
+    state: TrainState
+    interval: tuple[float, float]
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tile:
     """T members and what is to be done with them.
 
@@ -46,6 +76,7 @@ class Tile:
         until: epochs that they will have trained.
         states: of the members in use; empty before the first epoch.
         first_loss: [n], training loss of the first epoch, NaN before.
+        begun: what it has learned since `start`, where it goes on after an interruption.
     """
 
     program: Program
@@ -57,6 +88,7 @@ class Tile:
     until: int
     states: tuple[TrainState, ...]
     first_loss: np.ndarray
+    begun: TileResult | None = None
 
 
 def fitting(config: Config, num_rows: int) -> Config:

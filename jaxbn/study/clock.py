@@ -1,21 +1,40 @@
 """Where time went."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 
 from jaxbn.study.summary import Seconds
 
+NOTHING = Seconds(0.0, 0.0, 0.0, 0.0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """When something was compiling, and when something was training: pairs of start and end."""
+    """When something was compiling, and when something was training: pairs of start and end.
 
+    Attributes:
+        began: when the sweep began or was resumed, by `time.perf_counter`, less what had gone before in this process.
+        imported: seconds that had gone then.
+        before: what it took up to the checkpoint that it was resumed from.
+        compiling: in this process.
+        training: in this process.
+    """
+
+    began: float
+    imported: float = 0.0
+    before: Seconds = NOTHING
     compiling: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     training: list[tuple[float, float]] = dataclasses.field(default_factory=list)
 
-    def seconds(self, total: float, import_seconds: float) -> Seconds:
-        """Each moment counted once, however many were at it."""
-        return Seconds(import_seconds, covered(self.compiling), covered(self.training), import_seconds + total)
+    def seconds(self) -> Seconds:
+        """Up to now: each moment counted once, however many were at it."""
+        return Seconds(
+            self.before.import_ + self.imported,
+            self.before.compile + covered(self.compiling),
+            self.before.train + covered(self.training),
+            self.before.total + time.perf_counter() - self.began,
+        )
 
 
 def covered(intervals: Sequence[tuple[float, float]]) -> float:

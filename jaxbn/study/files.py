@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -35,7 +36,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def check_place(folder: Path) -> None:
-    """Refuse a place where a folder cannot be made, before any work is done for it. Leaves nothing behind.
+    """Refuse a place where a folder cannot be made, before any work is done for it. Tries nothing out.
 
     Raises:
         UserError: the nearest folder above it that exists cannot be written to.
@@ -43,10 +44,11 @@ def check_place(folder: Path) -> None:
     above = folder.absolute().parent
     while not above.exists():
         above = above.parent
-    try:
-        Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above)).rmdir()
-    except OSError as error:
-        raise UserError(f"cannot write to {str(above)!r}: {error.strerror or error}; choose another place") from error
+    wrong = None if above.is_dir() else errno.ENOTDIR
+    if wrong is None and not os.access(above, os.W_OK | os.X_OK):
+        wrong = errno.EACCES
+    if wrong is not None:
+        raise UserError(f"cannot write to {str(above)!r}: {os.strerror(wrong)}; choose another place")
 
 
 @contextlib.contextmanager

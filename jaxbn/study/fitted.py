@@ -20,6 +20,7 @@ from jaxbn.nn.types import Hyperparams, Spec, Variables
 from jaxbn.search import LADDER, Config, from_values, pad
 from jaxbn.search.config import HYPERPARAMETERS
 from jaxbn.study.files import read_json, write, write_json
+from jaxbn.study.named import named
 from jaxbn.study.weights import shapes
 
 FORMAT, VERSION = "jaxbn-model", 1
@@ -138,6 +139,8 @@ class FittedModel:
         from safetensors.numpy import save
 
         folder = Path(folder)
+        # safetensors writes the bytes as they lie: a slice without its padding must become an array of its own.
+        packed = {name: np.array(leaf, order="C") for name, leaf in named(self.variables).items()}
         record = {
             "format": FORMAT,
             "version": VERSION,
@@ -154,7 +157,7 @@ class FittedModel:
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write(folder / "model.safetensors", save(_named(self.variables)))
+            write(folder / "model.safetensors", save(packed))
             write_json(folder / "model.json", record)
         except OSError as error:
             raise UserError(f"cannot write the model to {str(folder)!r}: {error.strerror or error}") from error
@@ -218,12 +221,6 @@ def _outputs(variables: Variables, x: Any, num_rows: Any, epsilon: Any, *, spec:
         return train.evaluate(variables, x, num_rows, hyperparams, model=model, size=CHUNK)
 
 
-def _named(variables: Variables) -> dict[str, np.ndarray]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
-    # safetensors writes the bytes as they lie: a slice without its padding must become an array of its own.
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf, order="C") for path, leaf in leaves}
-
-
 def _read_variables(path: Path, config: Config, preprocessor: Preprocessor, num_outputs: int) -> Variables:
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -236,12 +233,10 @@ def _read_variables(path: Path, config: Config, preprocessor: Preprocessor, num_
         raise UserError(f"{path} is broken ({error}): save the model again") from error
     normalized = config.normalization == "batch"
     expected = shapes(config.widths, preprocessor.num_features, num_outputs, normalized=normalized)
-    for name, leaf in _named(expected).items():
+    for name, leaf in named(expected).items():
         if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype.kind != "f":
             raise UserError(f"{path} has no array {name} of shape {leaf.shape}: save the model again")
-    leaves, structure = jax.tree_util.tree_flatten_with_path(expected)
-    names = [jax.tree_util.keystr(p, simple=True, separator=".") for p, _ in leaves]
-    return jax.tree_util.tree_unflatten(structure, [arrays[name] for name in names])
+    return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in named(expected)])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

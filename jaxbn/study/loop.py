@@ -13,6 +13,7 @@ from jaxbn.search.schedule import brackets_of
 from jaxbn.study.clock import Clock
 from jaxbn.study.records import Records
 from jaxbn.study.setup import Setup
+from jaxbn.study.state import SweepState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,59 +36,79 @@ class Ranked:
 Listener = Callable[[Event | Ranked], None]
 
 
-def search(setup: Setup, trainer: Trainer, records: Records, linear: Records, clock: Clock, tell: Listener) -> None:
+def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, between: Callable[[bool], None]) -> None:
     """Fill the records: round by round, rung by rung, until everything is tried or the trainer has been stopped.
 
     Args:
         setup: what has been settled.
         trainer: does the work.
-        records: of the configurations; empty before.
-        linear: of the linear baseline, which trains to the end beside the first tiles.
-        clock: notes when something trained.
+        state: how far it is; it may be anywhere.
         tell: is told of every ranking.
+        between: called now and then while the state is whole, and, with True, after each decision: the time to save it,
+            or to leave.
     """
-    plan, num_folds = setup.plan, len(setup.folds)
-    beyond = sum(setup.rounds) * records.repeats
-    members = linear.members(linear.add(setup.linear), num_folds, first_trial=beyond)
-    beside = plan.pack(members, rung=0, start=0, until=plan.num_epochs)
-    for number, size in enumerate(setup.rounds):
-        configs = setup.configs if number == 0 else propose(setup, records, size)
-        rungs = setup.scheduler.rungs(len(configs), plan.num_epochs) if configs else ()
-        cohort = begin(setup, records, configs, rungs)
-        for place, rung in enumerate(rungs):
-            last = place + 1 == len(rungs)
-            waiting = records.members(cohort.numbers, num_folds)
-            tiles = plan.pack(waiting, rung=place, start=cohort.epoch, until=rung.epochs)
-            here, held, room = dataclasses.replace(cohort, epoch=rung.epochs), 0, math.inf
-            if setup.scheduler.early and not last:
-                room = HELD * sum(rungs[place + 1].survivors) * records.repeats
-            for result in trainer.train([*tiles, *beside]):
-                clock.training.append((result.start, result.start + result.seconds))
-                if result.tile.trials[0] >= beyond:
-                    linear.record(result, first_trial=beyond)
-                else:
-                    records.record(result, goes_on=not last)
-                    held += len(result.tile.trials)
-                    if held > room:
-                        held = thin(setup, records, here, rungs[place + 1])
-                        # Trials wait for the other seeds and folds of their configuration: no need to ask each time.
-                        room = max(room, HELD * held)
-                    if reached(setup, records):
-                        trainer.stop()
-            beside = []
-            cohort, before = here, len(cohort)
-            if last or trainer.stopped:
-                cohort = part(cohort, np.zeros(0, int))
-            else:
-                edit = setup.scheduler.decide(setup.settings.seed, cohort, records.history(), rungs[place + 1])
-                records.apply(cohort, edit, trace=setup.scheduler.edits)
-                cohort = dataclasses.replace(part(cohort, edit.keep), configs=edit.configs)
-            tell(Ranked(rung.epochs, before * records.repeats, len(cohort) * records.repeats, best_score(records)))
-            if not len(cohort):
-                break
+    records = state.records
+    while state.round < len(setup.rounds):
+        if state.alive is None:
+            configs = setup.configs if state.round == 0 else propose(setup, records, setup.rounds[state.round])
+            state.alive, state.rung = begin(setup, records, configs), 0
+        size = int((records.rounds == state.round).sum())
+        rungs = setup.scheduler.rungs(size, setup.plan.num_epochs) if size else ()
+        while state.rung < len(rungs) and len(state.alive):
+            climb(setup, trainer, state, rungs, between)
+            decide(setup, trainer, state, rungs, tell)
+            between(True)
         records.finish()
         if trainer.stopped:
             return
+        state.round, state.alive = state.round + 1, None
+        between(True)
+
+
+def climb(
+    setup: Setup, trainer: Trainer, state: SweepState, rungs: tuple[Rung, ...], between: Callable[[bool], None]
+) -> None:
+    """Train the cohort up to its next rung, and the linear baseline beside it."""
+    plan, records, linear, num_folds = setup.plan, state.records, state.linear, len(setup.folds)
+    beyond = sum(setup.rounds) * records.repeats
+    cohort, rung = cohort_of(setup, state, rungs), rungs[state.rung]
+    last = state.rung + 1 == len(rungs)
+    waiting = records.members(cohort.numbers, num_folds)
+    tiles = plan.pack(waiting, rung=state.rung, start=cohort.epoch, until=rung.epochs)
+    baseline = linear.members(np.arange(len(linear.configs)), num_folds, first_trial=beyond)
+    beside = plan.pack(baseline, rung=0, start=0, until=plan.num_epochs)
+    tiles = [*state.to_train(tiles, records), *state.to_train(beside, linear, first_trial=beyond)]
+    here, held, room = dataclasses.replace(cohort, epoch=rung.epochs), 0, math.inf
+    if setup.scheduler.early and not last:
+        room = HELD * sum(rungs[state.rung + 1].survivors) * records.repeats
+    for result in trainer.train(tiles, idle=lambda: between(False)):
+        state.clock.training.append(result.interval)
+        if result.trials[0] >= beyond:
+            linear.record(result, first_trial=beyond)
+        else:
+            records.record(result, goes_on=not last)
+            held += len(result.trials)
+            if held > room:
+                held = thin(setup, records, here, rungs[state.rung + 1])
+                # Trials wait for the other seeds and folds of their configuration: no need to ask each time.
+                room = max(room, HELD * held)
+            if reached(setup, records):
+                trainer.stop()
+        between(False)
+
+
+def decide(setup: Setup, trainer: Trainer, state: SweepState, rungs: tuple[Rung, ...], tell: Listener) -> None:
+    """Rank the cohort, which has reached a rung, and let the scheduler say who trains on."""
+    records, rung = state.records, rungs[state.rung]
+    cohort = dataclasses.replace(cohort_of(setup, state, rungs), epoch=rung.epochs)
+    kept = np.zeros(0, int)
+    if state.rung + 1 < len(rungs) and not trainer.stopped:
+        edit = setup.scheduler.decide(setup.settings.seed, cohort, records.history(), rungs[state.rung + 1])
+        records.apply(cohort, edit, trace=setup.scheduler.edits)
+        kept = cohort.numbers[edit.keep]
+    state.alive, state.rung = kept, state.rung + 1
+    repeats = records.repeats
+    tell(Ranked(rung.epochs, len(cohort) * repeats, len(kept) * repeats, best_score(records)))
 
 
 def thin(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> int:
@@ -118,15 +139,27 @@ def propose(setup: Setup, records: Records, num_configs: int) -> list[Config]:
     return setup.sampler.propose(setup.settings.seed, setup.space, records.history(), num_configs)[:num_configs]
 
 
-def begin(setup: Setup, records: Records, configs: list[Config], rungs: tuple[Rung, ...]) -> Cohort:
-    """The configurations of a round before their first epoch."""
+def begin(setup: Setup, records: Records, configs: list[Config]) -> np.ndarray:
+    """Take in the configurations of a round; their numbers come back."""
+    rungs = setup.scheduler.rungs(len(configs), setup.plan.num_epochs) if configs else ()
     brackets = brackets_of(setup.settings.seed, rungs) if rungs else np.zeros(0, int)
     numbers = records.add(configs, brackets)
-    cohort = Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space)
     if setup.scheduler.edits:
-        everyone = np.arange(len(cohort))
+        cohort, everyone = (
+            Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space),
+            np.arange(len(numbers)),
+        )
         records.plan_changes(cohort, Edit(everyone, everyone, cohort.configs))
-    return cohort
+    return numbers
+
+
+def cohort_of(setup: Setup, state: SweepState, rungs: tuple[Rung, ...]) -> Cohort:
+    """The configurations that are alive, as they are before they train up to their next rung."""
+    numbers, records = state.alive, state.records
+    assert numbers is not None
+    configs = tuple(records.config(number) for number in numbers.tolist())
+    epoch = rungs[state.rung - 1].epochs if state.rung else 0
+    return Cohort(numbers, records.brackets[numbers], configs, setup.spec_of, epoch, setup.space)
 
 
 def part(cohort: Cohort, places: np.ndarray) -> Cohort:

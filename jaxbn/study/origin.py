@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from jaxbn.data import Dataset, fingerprint, load_data
 from jaxbn.data.reading import Reading
 from jaxbn.errors import UserError
+from jaxbn.study.summary import Request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Origin:
         """Where a data set came from."""
         reading = json.loads(json.dumps(dataset.reading.to_json()))
         return cls(dataset.source, dataset.test_source, reading, dataset.task, fingerprint(dataset))
+
+    @classmethod
+    def recorded(cls, request: Request) -> "Origin":
+        """Where the data of a sweep came from."""
+        return cls(request.source, request.test_source, request.reading, request.task, request.fingerprint)
 
     def read(self, data: Any = None) -> Dataset:
         """The data, read again, or given again and checked.

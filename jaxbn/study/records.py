@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxbn.engine.run import TileResult
-from jaxbn.engine.tiles import Member, taken
+from jaxbn.engine.tiles import Member, TileResult, taken
 from jaxbn.nn.metrics import Metric
 from jaxbn.nn.types import TrainState, Variables
 from jaxbn.search import Cohort, Config, Edit, History
@@ -28,6 +27,21 @@ class Ancestry:
     epoch: int
     source: int
     config: Config
+
+
+ARRAYS = (
+    "rounds",
+    "brackets",
+    "train_loss",
+    "first_loss",
+    "scores",
+    "epochs",
+    "diverged",
+    "pruned",
+    "patient",
+    "seconds",
+)
+"""The arrays of `Records`."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -120,6 +134,18 @@ class Records:
             setattr(self, name, np.concatenate([old, new]))
         return numbers
 
+    def copy(self) -> "Records":
+        """The records as they are now, for another thread; weights and states are never changed in place."""
+        held = {
+            name: getattr(self, name).copy()
+            for name in (*ARRAYS, "configs", "states", "weights", "released", "changes", "lineage")
+        }
+        return dataclasses.replace(self, **held)
+
+    def config(self, number: int) -> Config:
+        """The hyperparameters that a configuration trains on with."""
+        return self.changes.get(number, (self.configs[number], number))[0]
+
     def trials(self, numbers: np.ndarray) -> np.ndarray:
         """Trials of configurations, [len(numbers), k]."""
         return np.asarray(numbers)[:, None] * self.repeats + np.arange(self.repeats)[None, :]
@@ -151,12 +177,12 @@ class Records:
             first_trial: number of the first trial of these records.
             goes_on: whether its members may train on, so that their states are needed.
         """
-        trials, tile = np.asarray(result.tile.trials) - first_trial, result.tile
+        trials = np.asarray(result.trials) - first_trial
         for trial in trials.tolist():
-            self._change(trial, tile.start)
-        trained = slice(tile.start, tile.start + len(result.train_loss))
+            self._change(trial, result.start)
+        trained = slice(result.start, result.start + len(result.train_loss))
         self.train_loss[trials, trained] = result.train_loss.T
-        self.first_loss[trials] = tile.first_loss if tile.start else result.train_loss[0]
+        self.first_loss[trials] = result.first_loss if result.start else result.train_loss[0]
         self.scores[trials, trained] = result.scores.swapaxes(0, 1)
         self.epochs[trials] = result.epochs
         self.diverged[trials] = result.diverged

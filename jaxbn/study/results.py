@@ -157,11 +157,11 @@ class Results:
         Raises:
             UserError: the folder exists, or cannot be written.
         """
-        run_dir.save(
-            folder,
-            run_dir.Run(self.request, self.summary, self.trials, self.curves, self.lineage, self.best_model),
-            overwrite=overwrite,
-        )
+        run_dir.save(folder, self.run(), overwrite=overwrite)
+
+    def run(self) -> run_dir.Run:
+        """What a run directory holds of it."""
+        return run_dir.Run(self.request, self.summary, self.trials, self.curves, self.lineage, self.best_model)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Results":

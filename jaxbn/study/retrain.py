@@ -163,6 +163,4 @@ def dataset_of(results: "Results", data: Any = None) -> Dataset:
     Raises:
         UserError: they cannot be read again, or are not the same.
     """
-    request = results.request
-    origin = Origin(request.source, request.test_source, request.reading, request.task, request.fingerprint)
-    return origin.read(data)
+    return Origin.recorded(results.request).read(data)

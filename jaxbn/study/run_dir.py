@@ -6,16 +6,25 @@ NAME/
   curves.parquet    a row per trial and epoch
   lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
+  checkpoints/      while it is not finished: what it can be resumed from
+  lock              while somebody writes it
+
+`run.json` is there from the beginning, and says whether the run is finished: it is written last.
 """
 
+import contextlib
 import dataclasses
+import io
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jaxbn.errors import UserError
 from jaxbn.search import HYPERPARAMETERS
-from jaxbn.study.files import check_place, new_folder, read_json, write_json
+from jaxbn.study.files import check_place, new_folder, read_json, write, write_json
 from jaxbn.study.fitted import FittedModel
+from jaxbn.study.lock import locked
 from jaxbn.study.summary import Request, Summary
 from jaxbn.study.typed import misfit
 
@@ -23,6 +32,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 FORMAT, VERSION = "jaxbn-run", 2
+TABLES = ("trials", "curves", "lineage")
+CHECKPOINTS, LOCK = "checkpoints", "lock"
 
 
 class Run(NamedTuple):
@@ -43,12 +54,77 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
         UserError: it exists and may not be replaced, or it cannot be made.
     """
     folder = Path(folder)
-    if folder.exists() or folder.is_symlink():
+    if folder.is_symlink() or (folder.exists() and not abandoned(folder)):
         if not overwrite:
             raise UserError(f"{str(folder)!r} exists already: choose another name, or ask to overwrite it")
         if folder.is_symlink() or not (folder / "run.json").is_file():
             raise UserError(f"{str(folder)!r} is no folder with a run, so it is not overwritten: choose another name")
     check_place(folder)
+
+
+def abandoned(folder: Path) -> bool:
+    """Whether a sweep was killed here before its first file was whole."""
+    return folder.is_dir() and all(path.name == LOCK or _is_partial(path) for path in folder.iterdir())
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+@contextlib.contextmanager
+def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> Iterator[Path]:
+    """The run directory of a sweep that begins: from now on it can be resumed, and nobody else may write it.
+
+    Raises:
+        UserError: the folder exists, or cannot be written.
+    """
+    folder = Path(folder)
+    check_free(folder, overwrite=overwrite)
+    with contextlib.ExitStack() as stack:
+        with _told(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / LOCK))
+            check_free(folder, overwrite=overwrite)  # Again: somebody may have been here a moment ago.
+            # In this order: a run that has only a part of this must not go on from what another one left.
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            write_json(folder / "run.json", _record(request, None))
+            clear(folder)
+        yield folder
+
+
+@contextlib.contextmanager
+def taken_up(folder: Path) -> Iterator[Request | None]:
+    """The run directory of a sweep that goes on, which nobody else may write meanwhile.
+
+    Yields:
+        What was asked for; None if the run is finished.
+
+    Raises:
+        UserError: there is none, or somebody else writes it.
+    """
+    request, finished = request_in(folder)
+    if finished and not (folder / CHECKPOINTS).exists() and not (folder / LOCK).exists():
+        yield None
+        return
+    with _told(folder):
+        lock = contextlib.ExitStack()
+        lock.enter_context(locked(folder / LOCK))
+    with lock:
+        request, finished = request_in(folder)  # Again: somebody may have finished it a moment ago.
+        if finished:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        else:
+            clear(folder)
+        yield None if finished else request
+
+
+def clear(folder: Path) -> None:
+    """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
+    for path in (*folder.glob(".*"), folder / "best", *(folder / f"{name}.parquet" for name in TABLES)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
 
 
 def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
@@ -59,41 +135,74 @@ def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    record = {
+    with _told(folder), new_folder(folder) as partial:
+        _fill(partial, run)
+
+
+def finish(folder: Path, run: Run) -> None:
+    """Write what came of a sweep into its run directory. Until that is done it can be resumed.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    with _told(folder):
+        _fill(folder, run)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _fill(folder: Path, run: Run) -> None:
+    for name in TABLES:
+        content = io.BytesIO()
+        getattr(run, name).write_parquet(content)
+        write(folder / f"{name}.parquet", content.getvalue())
+    run.best_model.save(folder / "best")
+    write_json(folder / "run.json", _record(run.request, run.summary))
+
+
+def _record(request: Request, summary: Summary | None) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "version": VERSION,
-        "request": dataclasses.asdict(run.request),
-        **run.summary.to_json(),
+        "finished": summary is not None,
+        "request": dataclasses.asdict(request),
+        **({} if summary is None else summary.to_json()),
     }
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
     try:
-        with new_folder(folder) as partial:
-            run.trials.write_parquet(partial / "trials.parquet")
-            run.curves.write_parquet(partial / "curves.parquet")
-            run.lineage.write_parquet(partial / "lineage.parquet")
-            run.best_model.save(partial / "best")
-            write_json(partial / "run.json", record)
+        yield
     except OSError as error:
         raise UserError(f"cannot write the run to {str(folder)!r}: {error.strerror or error}") from error
+
+
+def request_in(folder: str | Path) -> tuple[Request, bool]:
+    """What a run was asked for, and whether it is finished.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+    """
+    record = _read_record(Path(folder))
+    return _whole(Path(folder), lambda: Request(**record["request"])), record.get("finished", True) is True
 
 
 def load(folder: str | Path) -> Run:
     """Read a run directory.
 
     Raises:
-        UserError: it is not there, not whole, or of another version.
+        UserError: it is not there, not whole, not finished, or of another version.
     """
     folder = Path(folder)
-    record = read_json(folder / "run.json", format=FORMAT, version=VERSION)
-    try:
-        request = Request(**record.pop("request"))
-        summary = Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")})
-        for part in (request, summary):
-            wrong = misfit(part)
-            if wrong is not None:
-                raise ValueError(f"{wrong} is {getattr(part, wrong)!r:.80}")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
-    trials, curves, lineage = (_read(folder / f"{name}.parquet") for name in ("trials", "curves", "lineage"))
+    record = _read_record(folder)
+    request = _whole(folder, lambda: Request(**record.pop("request")))
+    if not record.pop("finished", True):
+        raise unfinished(folder)
+    summary = _whole(
+        folder,
+        lambda: Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")}),
+    )
+    trials, curves, lineage = (_read(folder / f"{name}.parquet") for name in TABLES)
     scores = summary.best.validation
     others = (summary.test, *(b.validation for b in summary.baselines), *(b.test for b in summary.baselines))
     columns = {"trial", "config", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
@@ -107,6 +216,41 @@ def load(folder: str | Path) -> Run:
     ):
         raise UserError(f"the files of {str(folder)!r} do not go together: run the sweep again")
     return Run(request, summary, trials, curves, lineage, FittedModel.load(folder / "best"))
+
+
+def best_in(folder: Path) -> Path:
+    """Where the winner of a run is.
+
+    Raises:
+        UserError: there is no run, it is not whole, or not finished.
+    """
+    if not request_in(folder)[1]:
+        raise unfinished(folder)
+    return folder / "best"
+
+
+def unfinished(folder: Path) -> UserError:
+    """What to say of a run that has no results yet."""
+    return UserError(f"the run in {str(folder)!r} is not finished: go on with it by jaxbn resume {folder}")
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "run.json", format=FORMAT, version=VERSION)
+
+
+Part = TypeVar("Part", Request, Summary)
+
+
+def _whole(folder: Path, read: Callable[[], Part]) -> Part:
+    """A part of the record, if it is what its declaration says."""
+    try:
+        part = read()
+        wrong = misfit(part)
+        if wrong is not None:
+            raise ValueError(f"{wrong} is {getattr(part, wrong)!r:.80}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
+    return part
 
 
 def _read(path: Path) -> "pl.DataFrame":

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, load_data, prepare
+from jaxbn.engine.cost import Rates
 from jaxbn.engine.data import problem_of
 from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
@@ -44,7 +45,8 @@ class Setup:
     """Everything that is settled before the first program compiles.
 
     Attributes:
-        settings: what was asked for; `num_configs` is what fits the time budget.
+        asked: what was asked for.
+        settings: the same, but `num_configs` is what fits the time budget.
         space: what is searched; None where configurations were listed.
         dataset: with what was noticed when it was read.
         folds: the splits; one without cross-validation.
@@ -59,6 +61,7 @@ class Setup:
         notes: sentences to tell the user.
     """
 
+    asked: Settings
     settings: Settings
     space: Space | None
     dataset: Dataset
@@ -73,9 +76,13 @@ class Setup:
     plan: Plan
     notes: tuple[str, ...]
 
-    def spec_of(self, config: Config) -> Spec:
+    def spec_of(self, config: Config, fold: int = 0) -> Spec:
         """What shapes the program of a configuration."""
-        return split(fitting(config, self.plan.num_rows[0]), padding=self.plan.padding)[0]
+        return split(fitting(config, self.plan.num_rows[fold]), padding=self.plan.padding)[0]
+
+    def noting(self, *notes: str) -> "Setup":
+        """The same, with more to tell the user."""
+        return dataclasses.replace(self, notes=(*self.notes, *notes))
 
     @property
     def metric(self) -> Metric:
@@ -83,7 +90,26 @@ class Setup:
         return self.metrics[self.rank_by]
 
 
-def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings, *, elapsed: float = 0.0) -> Setup:
+class Settled(NamedTuple):
+    """What was settled when a sweep began, and is not settled anew when it is resumed.
+
+    Attributes:
+        num_configs: how many configurations fitted the time budget.
+        rates: what was assumed of the machine; padding and tile sizes follow from it.
+    """
+
+    num_configs: int
+    rates: Rates
+
+
+def set_up(
+    space: Space | Sequence[Config] | None,
+    data: Any,
+    settings: Settings,
+    *,
+    elapsed: float = 0.0,
+    settled: Settled | None = None,
+) -> Setup:
     """Load, split, prepare, propose and plan.
 
     Args:
@@ -91,6 +117,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
         data: a `Dataset`, or what `load_data` reads.
         settings: how to search.
         elapsed: seconds of the time budget that have gone.
+        settled: what was settled when the sweep began, where it is resumed.
 
     Raises:
         UserError: something that was asked for cannot be done.
@@ -121,6 +148,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
     problems = [problem_of(fold.prepared, dataset.task, tuple(m.name for m in metrics)) for fold in folds]
     linear = grid(settings.seed, LINEAR, None, NUM_LINEAR)
     num_rows = [len(split.train) for split in splits]
+    rates = machine(settings.devices) if settled is None else settled.rates
 
     def draft(num_configs: int) -> Draft:
         if listed is None:
@@ -141,7 +169,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
                 problems,
                 num_rows=num_rows,
                 rungs=method.rungs(rounds[0], settings.num_epochs),
-                rates=machine(settings.devices),
+                rates=rates,
                 num_rounds=len(rounds),
                 num_replicates=settings.replicates,
                 probes=None if space is not None else configs,
@@ -152,16 +180,18 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
         )
 
     wanted = settings.num_configs if listed is None else len(listed)
-    if settings.time_budget is None:
+    if settled is not None:
+        rounds, configs, plan = draft(settled.num_configs)
+    elif settings.time_budget is None:
         rounds, configs, plan = draft(wanted)
     else:
         rounds, configs, plan = within(draft, wanted, settings.time_budget - elapsed - RESERVE)
-        if sum(rounds) < wanted:
-            notes = (
-                *notes,
-                f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
-                "so that many are tried",
-            )
+    if settings.time_budget is not None and sum(rounds) < wanted:
+        notes = (
+            *notes,
+            f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
+            "so that many are tried",
+        )
     if method.name != "none" and len(plan.rungs) == 1:
         notes = (
             *notes,
@@ -175,6 +205,7 @@ def set_up(space: Space | Sequence[Config] | None, data: Any, settings: Settings
             "each of their steps takes all rows",
         )
     return Setup(
+        settings,
         dataclasses.replace(settings, num_configs=sum(rounds), enqueue=settings.enqueue[: rounds[0]]),
         space,
         dataset,

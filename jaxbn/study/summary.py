@@ -158,6 +158,9 @@ class Request:
         programs: padded widths, padded batch size, optimizers, activation, normalization, precision and T of each epoch
             program.
         devices: how many trained.
+        settings: everything that was asked for, by name.
+        listed: configurations, where no space was searched.
+        rates: what was assumed of the machine.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -186,6 +189,9 @@ class Request:
     device: str
     programs: list[dict[str, Any]]
     devices: int = 1
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    listed: list[dict[str, Any]] | None = None
+    rates: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def precision(self) -> str:

@@ -1,32 +1,30 @@
 """A sweep from the question to the results."""
 
-import importlib.metadata
-import json
+import contextlib
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from jaxbn.data import fingerprint
-from jaxbn.engine.data import host_data
 from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory
-from jaxbn.engine.run import Trainer
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space
 from jaxbn.study import run_dir as directory
 from jaxbn.study.clock import Clock
-from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
-from jaxbn.study.judge import best_linear, constant, fitted, judge
-from jaxbn.study.loop import Listener, listening, search
-from jaxbn.study.records import Records
+from jaxbn.study.conduct import conduct
+from jaxbn.study.interrupt import Interrupted
+from jaxbn.study.keeper import newest
+from jaxbn.study.loop import Listener
+from jaxbn.study.request import check_same, request_of, setup_of
 from jaxbn.study.results import Results
-from jaxbn.study.settings import settings_of
-from jaxbn.study.setup import RESERVE, Setup, set_up
-from jaxbn.study.summary import Request, Summary
+from jaxbn.study.settings import Settings, settings_of
+from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.state import SweepState
+
+Starter = Callable[[Setup, SweepState], None]
 
 
 def sweep(
@@ -35,7 +33,8 @@ def sweep(
     *,
     run_dir: str | Path | None = None,
     overwrite: bool = False,
-    on_start: Callable[[Setup], None] | None = None,
+    resume: bool = False,
+    on_start: Starter | None = None,
     on_event: Listener | None = None,
     import_seconds: float = 0.0,
     **settings: Any,
@@ -45,140 +44,118 @@ def sweep(
     Args:
         space: what to search; None is the default space; a list of configurations is trained as it stands.
         data: a `Dataset`, or what `load_data` reads: a built-in name, a path, arrays, a data frame.
-        run_dir: where to write the run; None writes nothing.
+        run_dir: where to write the run, with checkpoints while it is not finished; None writes nothing.
         overwrite: replace a run that is there.
-        on_start: called with what has been settled, before anything compiles.
+        resume: go on with a run that is there and not finished, and read one that is.
+        on_start: called with what has been settled and how far the sweep is, before anything compiles.
         on_event: called, also from worker threads, as programs and epochs finish and configurations are ranked.
         import_seconds: time that had gone before the call.
         **settings: how to search: the fields of `Settings`, such as `num_configs`, `num_epochs`, `sampler`,
             `scheduler`, `metric`, `replicates`, `folds`, `time_budget`, `seed`.
 
     Returns:
-        Every trial, and the models that ranked highest.
+        Every trial, and the models that ranked highest. In a notebook that is interrupted: of what had been trained.
 
     Raises:
         UserError: something that was asked for cannot be done, or every trial diverged.
+        Interrupted: after Ctrl-C, once the epoch under way has ended and been saved; a second one ends it at once.
 
     Example:
         >>> results = sweep(Space(learning_rate=0.03, hidden_units=16), "iris", num_configs=1)
         >>> results.best_model.predict([[5.1, 3.5, 1.4, 0.2]])
         array(['setosa'], dtype='<U10')
     """
-    began = time.perf_counter()
+    began = time.perf_counter() - import_seconds
     asked = settings_of(settings)
+    if resume and run_dir is None:
+        raise UserError("there is nothing to resume without a run_dir: say where the run is written")
+    if resume and run_dir is not None and Path(run_dir).exists() and not directory.abandoned(Path(run_dir)):
+        check_same(directory.request_in(run_dir)[0], space, asked)
+        return _resume(Path(run_dir), asked, data, None, on_start, on_event, began, import_seconds)
     if run_dir is not None:
         directory.check_free(run_dir, overwrite=overwrite)
     setup = set_up(space, data, asked, elapsed=import_seconds)
     check_memory(setup.plan, workers(asked.devices)[0])
+    state = SweepState.fresh(setup, Clock(began, import_seconds))
     if on_start is not None:
-        on_start(setup)
-
-    clock, ends = Clock(), float("inf")
-    if asked.time_budget is not None:
-        ends = began - import_seconds + asked.time_budget - RESERVE
-    records = Records.empty(asked.num_epochs, setup.metrics, setup.rank_by, repeats=asked.repeats, keep=asked.keep)
-    linear = Records.empty(asked.num_epochs, setup.metrics, setup.rank_by, repeats=asked.repeats)
-    arrays = [host_data(fold.prepared, problem) for fold, problem in zip(setup.folds, setup.plan.problems, strict=True)]
-    tell = listening(setup, clock, lambda: trainer.stop(), on_event)
-    with Trainer(setup.plan, arrays, seed=asked.seed, on_event=tell, deadline=ends, devices=asked.devices) as trainer:
-        search(setup, trainer, records, linear, clock, tell)
-
-    highest = records.highest(np.array(sorted(records.weights), int), asked.keep)
-    if not highest:
-        raise nothing_left(setup, records)
-    models = tuple(fitted(setup, records.configs[number], records.weights[number]) for number in highest)
-    best, test, error, tied = judge(setup, records, models[0], highest[0])
-    baselines = (constant(setup), *best_linear(setup, linear))
-    status = records.status().tolist()
-    results = Results(
-        request=request(setup),
-        trials=trials_frame(records, asked.folds),
-        curves=curves_frame(records, setup.plan.num_rows),
-        lineage=lineage_frame(records),
-        summary=Summary(
-            task=setup.dataset.task,
-            metric=setup.metric.name,
-            greater_is_better=setup.metric.greater_is_better,
-            best=best,
-            test=test,
-            standard_error=error,
-            num_tied=tied,
-            baselines=baselines,
-            num_trials=len(status),
-            num_diverged=status.count("diverged"),
-            num_pruned=status.count("pruned"),
-            num_stopped=status.count("stopped"),
-            num_epochs=int(records.epochs.sum()),
-            num_programs=len(setup.plan.programs),
-            num_train=len(setup.folds[0].prepared.train.x),
-            num_valid=len(setup.folds[0].prepared.valid.x),
-            num_test=len(setup.folds[0].prepared.test.x),
-            seconds=clock.seconds(time.perf_counter() - began, import_seconds),
-            notes=setup.notes,
-        ),
-        models=models,
-    )
-    if run_dir is not None:
-        results.save(run_dir, overwrite=overwrite)
-    return results
+        on_start(setup, state)
+    if run_dir is None:
+        return _to_the_end(setup, state, None, on_event)
+    with directory.begun(run_dir, request_of(setup), overwrite=overwrite) as folder:
+        return _to_the_end(setup, state, folder, on_event)
 
 
-def nothing_left(setup: Setup, records: Records) -> UserError:
-    """What to say where no trial has a score."""
-    broken, budget = int(records.diverged.sum()), setup.settings.time_budget
-    # Some seeds or folds of a configuration may have trained well, and the others not at all.
-    healthy = bool(((records.epochs > 0) & ~records.diverged).any())
-    if budget is not None and (healthy or not broken):
-        return UserError(
-            f"the time budget of {budget:g} s ended before a configuration had trained for an epoch: give more time, "
-            "or search fewer depths and widths"
-        )
-    return UserError(
-        f"all {broken} trials that were trained diverged: search smaller learning rates, or look at the data for "
-        "huge values"
-    )
+def resume(
+    run_dir: str | Path,
+    data: Any = None,
+    *,
+    devices: int | None = None,
+    on_start: Starter | None = None,
+    on_event: Listener | None = None,
+    import_seconds: float = 0.0,
+) -> Results:
+    """Go on with a sweep that was interrupted or killed, from its newest checkpoint.
+
+    On the same machine the trials and curves are those of a sweep that was never interrupted, bit for bit.
+
+    Args:
+        run_dir: where the run is.
+        data: the data of the sweep, where they cannot be read from where the sweep read them.
+        devices: how many of the local devices train; None is as many as were asked for then.
+        on_start: as for `sweep`.
+        on_event: as for `sweep`.
+        import_seconds: as for `sweep`.
+
+    Returns:
+        The results; of a finished run, what it holds.
+
+    Raises:
+        UserError: there is no run, somebody else writes it, or data or versions are not the same.
+        Interrupted: as for `sweep`.
+    """
+    began = time.perf_counter() - import_seconds
+    return _resume(Path(run_dir), None, data, devices, on_start, on_event, began, import_seconds)
 
 
-def request(setup: Setup) -> Request:
-    """What was asked for and where it ran."""
-    device, asked = jax.local_devices()[0], setup.settings
-    weight = asked.class_weight
-    return Request(
-        space=None if setup.space is None else setup.space.to_json(),
-        num_configs=asked.num_configs,
-        num_epochs=asked.num_epochs,
-        sampler=setup.sampler.name,
-        num_rounds=len(setup.rounds),
-        enqueued=len(asked.enqueue),
-        scheduler=setup.scheduler.name,
-        rungs=[{"epochs": rung.epochs, "survivors": list(rung.survivors)} for rung in setup.plan.rungs],
-        patience=asked.patience,
-        replicates=asked.replicates,
-        folds=asked.folds,
-        time_budget=asked.time_budget,
-        target_score=asked.target_score,
-        seed=asked.seed,
-        valid_fraction=asked.valid_fraction,
-        test_fraction=asked.test_fraction,
-        class_weight={str(k): float(v) for k, v in weight.items()} if isinstance(weight, Mapping) else weight,
-        source=setup.dataset.source,
-        test_source=setup.dataset.test_source,
-        reading=json.loads(json.dumps(setup.dataset.reading.to_json())),
-        task=setup.dataset.task,
-        fingerprint=fingerprint(setup.dataset),
-        versions={name: importlib.metadata.version(name) for name in ("jaxbn", "jax", "jaxlib", "flax", "optax")},
-        device=f"{device.platform}: {device.device_kind}",
-        programs=[
-            {
-                "widths": list(program.spec.widths),
-                "batch_size": program.spec.batch_size,
-                "optimizers": list(program.spec.optimizers),
-                "activation": program.spec.activation,
-                "normalization": program.spec.normalization,
-                "precision": program.spec.precision,
-                "tile_size": program.tile_size,
-            }
-            for program in setup.plan.programs
-        ],
-        devices=len(set(workers(asked.devices))),
-    )
+def _resume(
+    folder: Path,
+    asked: Settings | None,
+    data: Any,
+    devices: int | None,
+    on_start: Starter | None,
+    on_event: Listener | None,
+    began: float,
+    import_seconds: float,
+) -> Results:
+    with directory.taken_up(folder) as request:
+        if request is None:
+            return Results.load(folder)
+        setup = setup_of(request, asked, data, devices=devices)
+        check_memory(setup.plan, workers(setup.settings.devices)[0])
+        notes: list[str] = []
+        state = newest(folder / directory.CHECKPOINTS, setup, Clock(began, import_seconds), notes.append)
+        here = request_of(setup).device
+        if here != request.device:
+            notes.append(f"the run was begun on {request.device} and goes on on {here}: its numbers agree to rounding")
+        setup = setup.noting(*notes)
+        if on_start is not None:
+            on_start(setup, state)
+        return _to_the_end(setup, state, folder, on_event)
+
+
+def _to_the_end(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> Results:
+    try:
+        return conduct(setup, state, folder, on_event)
+    except Interrupted as stop:
+        results = stop.partial() if _in_notebook() else None
+        if results is None:
+            raise
+        warnings.warn(str(stop), stacklevel=3)
+        return results
+
+
+def _in_notebook() -> bool:
+    """Whether IPython runs, where an exception would leave the cell without results."""
+    with contextlib.suppress(KeyError, AttributeError):
+        return sys.modules["IPython"].get_ipython() is not None
+    return False

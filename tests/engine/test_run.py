@@ -60,7 +60,7 @@ def train(plan: Plan, arrays: Data | None = None, on_event=lambda event: None) -
     """Everything that is known of each trial: curves, weights, statistics."""
     out = {}
     for result in run(plan, [data() if arrays is None else arrays], seed=0, on_event=on_event):
-        for slot, trial in enumerate(result.tile.trials):
+        for slot, trial in enumerate(result.trials):
             leaves = [np.asarray(leaf[slot]) for leaf in jax.tree.leaves(result.state.variables)]
             out[trial] = [
                 result.train_loss[:, slot],
@@ -149,7 +149,7 @@ def test_padding_members_never_reach_the_results():
     events = []
     results = list(run(plan_of(BASE[:3], tile_size=4), [data()], seed=0, on_event=events.append))
     (result,) = results
-    assert result.tile.trials == (0, 1, 2)
+    assert result.trials == (0, 1, 2)
     assert result.train_loss.shape == (NUM_EPOCHS, 3) and result.scores.shape == (NUM_EPOCHS, 3, 2)
     assert all(len(event.scores) == 3 for event in events if isinstance(event, TileEpoch))
 

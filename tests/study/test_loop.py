@@ -69,7 +69,7 @@ def test_states_that_cannot_survive_do_not_wait(monkeypatch, name, settings):
 
         def counting(records, result, **options):
             record(records, result, **options)
-            trained = records.epochs > result.tile.start
+            trained = records.epochs > result.start
             most[0] = max(most[0], sum(bool(trained[trial]) for trial in records.states))
 
         monkeypatch.setattr(loop, "HELD", held)

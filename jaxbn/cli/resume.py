@@ -1,0 +1,65 @@
+"""`jaxbn resume`: go on with a sweep that was interrupted or killed."""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from jaxbn.cli.options import Flag, MaybeCount
+from jaxbn.cli.progress import display
+from jaxbn.cli.sweep import progress_of, resumable, tell, whole_imports
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """The arguments; the docstring of each is its help."""
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """The folder of the run."""
+    data: Annotated[Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="(default: where they were)")] = (
+        None
+    )
+    """Its data, if they are somewhere else now."""
+    devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    """How many of the local devices train at once."""
+    json: Flag = False
+    """Print one JSON object on one line, and nothing else."""
+
+
+def run(arguments: Arguments, *, started: float) -> int:
+    """Go on, write the run, and print what came of it.
+
+    Args:
+        arguments: which run.
+        started: when the process started, by `time.perf_counter`.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        UserError: it cannot be gone on with.
+    """
+    with display(f"Starting JAX and reading {arguments.run}") as shown:
+        with whole_imports():
+            from jaxbn.engine.cache import keep_programs
+            from jaxbn.study.run_dir import request_in
+            from jaxbn.study.sweep import resume
+
+        finished = request_in(arguments.run)[1]
+        keep_programs()
+        with resumable(arguments.run):
+            results = resume(
+                arguments.run,
+                arguments.data,
+                devices=arguments.devices,
+                on_start=lambda setup, state: shown.follow(progress_of(setup, state)),
+                on_event=shown.record,
+                import_seconds=time.perf_counter() - started,
+            )
+    if finished:
+        print(f"{arguments.run} is finished: nothing was trained.", file=sys.stderr)
+    tell(results, arguments.run, as_json=arguments.json)
+    return 0

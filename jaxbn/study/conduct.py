@@ -1,0 +1,166 @@
+"""A sweep from what has been settled, or from where it was left, to the results."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from jaxbn.engine.data import host_data
+from jaxbn.engine.run import Trainer
+from jaxbn.engine.tiles import TileResult
+from jaxbn.errors import UserError
+from jaxbn.study import run_dir as directory
+from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
+from jaxbn.study.interrupt import Interrupted, interrupts
+from jaxbn.study.judge import best_linear, constant, fitted, judge
+from jaxbn.study.keeper import Keeper
+from jaxbn.study.loop import Listener, listening, search
+from jaxbn.study.records import Records
+from jaxbn.study.request import request_of
+from jaxbn.study.results import Results
+from jaxbn.study.setup import RESERVE, Setup
+from jaxbn.study.state import SweepState
+from jaxbn.study.summary import Summary
+
+REPORT = 1.0
+"""Seconds between two looks at what a tile has learned so far."""
+SETTLE = 8.0
+"""Seconds that an interrupt waits for epochs to end: who sends it may lose patience after ten."""
+
+
+def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> Results:
+    """Train what is left, judge, and write.
+
+    Args:
+        setup: what has been settled.
+        state: how far it is.
+        folder: the run directory, where checkpoints are kept; None keeps and writes nothing.
+        on_event: called, also from worker threads, as programs and epochs finish and configurations are ranked.
+
+    Raises:
+        UserError: every trial diverged, or there was no time for any.
+        Interrupted: after a first interrupt; the run can be resumed.
+    """
+    asked, clock, ends = setup.settings, state.clock, float("inf")
+    if asked.time_budget is not None:
+        ends = clock.began + asked.time_budget - clock.before.total - RESERVE
+    arrays = [host_data(fold.prepared, problem) for fold, problem in zip(setup.folds, setup.plan.problems, strict=True)]
+    tell = listening(setup, clock, lambda: trainer.stop(), on_event)
+    with contextlib.ExitStack() as stack:
+        interrupted = stack.enter_context(interrupts())
+        keeper = None if folder is None else stack.enter_context(Keeper(folder / directory.CHECKPOINTS))
+        trainer = stack.enter_context(
+            Trainer(
+                setup.plan,
+                arrays,
+                seed=asked.seed,
+                on_event=tell,
+                deadline=ends,
+                devices=asked.devices,
+                report=REPORT,
+            )
+        )
+
+        def between(decided: bool) -> None:
+            if interrupted.came is not None:
+                trainer.settle(SETTLE)
+                told = "nothing was written" if keeper is None else f"go on with it by jaxbn resume {folder}"
+                if keeper is not None and not keeper.save(state, trainer.begun):
+                    told += ", from an older checkpoint: the last one could not be written"
+                begun = dict(trainer.begun)
+                raise Interrupted(f"interrupted; {told}", interrupted.came, lambda: partial(setup, state, begun))
+            if keeper is not None:
+                keeper.consider(state, trainer.begun, decided=decided)
+
+        search(setup, trainer, state, tell, between)
+
+    results = results_of(setup, state)
+    if results is None:
+        if folder is not None:
+            shutil.rmtree(folder)
+        raise nothing_left(setup, state.records)
+    if folder is not None:
+        directory.finish(folder, results.run())
+    return results
+
+
+def partial(setup: Setup, state: SweepState, begun: dict[int, TileResult]) -> Results | None:
+    """What is known of a sweep that was interrupted.
+
+    Args:
+        setup: what had been settled.
+        state: how far it was.
+        begun: what tiles had learned that had not ended.
+    """
+    beyond = sum(setup.rounds) * state.records.repeats
+    for result in begun.values():
+        if result.trials[0] >= beyond:
+            state.linear.record(result, first_trial=beyond)
+        else:
+            state.records.record(result)
+    state.records.finish()
+    return results_of(setup, state, "the sweep was interrupted: these are the results of what had been trained")
+
+
+def results_of(setup: Setup, state: SweepState, *notes: str) -> Results | None:
+    """Every trial, and the models that ranked highest; None where no configuration has a score.
+
+    Args:
+        setup: what was settled.
+        state: after the last trial.
+        notes: sentences to tell the user, beside those of the setup.
+    """
+    records = state.records
+    highest = records.highest(np.array(sorted(records.weights), int), setup.settings.keep)
+    if not highest:
+        return None
+    models = tuple(fitted(setup, records.configs[number], records.weights[number]) for number in highest)
+    best, test, error, tied = judge(setup, records, models[0], highest[0])
+    baselines = (constant(setup), *best_linear(setup, state.linear))
+    status, prepared = records.status().tolist(), setup.folds[0].prepared
+    trials, curves = trials_frame(records, setup.settings.folds), curves_frame(records, setup.plan.num_rows)
+    return Results(
+        request=request_of(setup),
+        trials=trials,
+        curves=curves,
+        lineage=lineage_frame(records),
+        summary=Summary(
+            task=setup.dataset.task,
+            metric=setup.metric.name,
+            greater_is_better=setup.metric.greater_is_better,
+            best=best,
+            test=test,
+            standard_error=error,
+            num_tied=tied,
+            baselines=baselines,
+            num_trials=len(status),
+            num_diverged=status.count("diverged"),
+            num_pruned=status.count("pruned"),
+            num_stopped=status.count("stopped"),
+            num_epochs=int(records.epochs.sum()),
+            num_programs=len(setup.plan.programs),
+            num_train=len(prepared.train.x),
+            num_valid=len(prepared.valid.x),
+            num_test=len(prepared.test.x),
+            seconds=state.clock.seconds(),
+            notes=(*setup.notes, *notes),
+        ),
+        models=models,
+    )
+
+
+def nothing_left(setup: Setup, records: Records) -> UserError:
+    """What to say where no trial has a score."""
+    broken, budget = int(records.diverged.sum()), setup.settings.time_budget
+    # Some seeds or folds of a configuration may have trained well, and the others not at all.
+    healthy = bool(((records.epochs > 0) & ~records.diverged).any())
+    if budget is not None and (healthy or not broken):
+        return UserError(
+            f"the time budget of {budget:g} s ended before a configuration had trained for an epoch: give more time, "
+            "or search fewer depths and widths"
+        )
+    return UserError(
+        f"all {broken} trials that were trained diverged: search smaller learning rates, or look at the data for "
+        "huge values"
+    )

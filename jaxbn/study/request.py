@@ -1,0 +1,154 @@
+"""What a sweep was asked for, as plain values, and a sweep from it again."""
+
+import dataclasses
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxbn.data import fingerprint
+from jaxbn.engine.cost import Rates
+from jaxbn.engine.machine import workers
+from jaxbn.errors import UserError
+from jaxbn.search import Config, Space, from_values
+from jaxbn.study.origin import Origin
+from jaxbn.study.settings import Settings, enqueued
+from jaxbn.study.setup import Settled, Setup, set_up
+from jaxbn.study.summary import Request
+
+FREE = ("devices",)
+"""Settings that may be others when a sweep is resumed."""
+
+
+def request_of(setup: Setup) -> Request:
+    """What was asked for and where it ran."""
+    device, asked = jax.local_devices()[0], setup.settings
+    dataset = setup.dataset
+    return Request(
+        space=None if setup.space is None else setup.space.to_json(),
+        num_configs=asked.num_configs,
+        num_epochs=asked.num_epochs,
+        sampler=setup.sampler.name,
+        num_rounds=len(setup.rounds),
+        enqueued=len(asked.enqueue),
+        scheduler=setup.scheduler.name,
+        rungs=[{"epochs": rung.epochs, "survivors": list(rung.survivors)} for rung in setup.plan.rungs],
+        patience=asked.patience,
+        replicates=asked.replicates,
+        folds=asked.folds,
+        time_budget=asked.time_budget,
+        target_score=asked.target_score,
+        seed=asked.seed,
+        valid_fraction=asked.valid_fraction,
+        test_fraction=asked.test_fraction,
+        class_weight=_class_weight(asked),
+        source=dataset.source,
+        test_source=dataset.test_source,
+        reading=json.loads(json.dumps(dataset.reading.to_json())),
+        task=dataset.task,
+        fingerprint=fingerprint(dataset),
+        versions=versions(),
+        device=f"{device.platform}: {device.device_kind}",
+        programs=[
+            {
+                "widths": list(program.spec.widths),
+                "batch_size": program.spec.batch_size,
+                "optimizers": list(program.spec.optimizers),
+                "activation": program.spec.activation,
+                "normalization": program.spec.normalization,
+                "precision": program.spec.precision,
+                "tile_size": program.tile_size,
+            }
+            for program in setup.plan.programs
+        ],
+        devices=len(set(workers(asked.devices))),
+        settings=plain(setup.asked, setup.space),
+        listed=None if setup.space is not None else [_values(config) for config in setup.configs],
+        rates=dataclasses.asdict(setup.plan.rates),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a sweep's numbers depend on."""
+    return {name: importlib.metadata.version(name) for name in ("jaxbn", "jax", "jaxlib", "flax", "optax")}
+
+
+def plain(settings: Settings, space: Space | None) -> dict[str, Any]:
+    """Settings as JSON has them."""
+    sampler, fixed = settings.sampler, {} if space is None else space.fixed
+    return {
+        **vars(settings),
+        "sampler": sampler if isinstance(sampler, str) else getattr(sampler, "__name__", "custom"),
+        "enqueue": [_values(config) for config in enqueued(settings, fixed)],
+        "class_weight": _class_weight(settings),
+    }
+
+
+def _class_weight(settings: Settings) -> Any:
+    weight = settings.class_weight
+    return {str(name): float(value) for name, value in weight.items()} if isinstance(weight, Mapping) else weight
+
+
+def _values(config: Config) -> dict[str, Any]:
+    return json.loads(json.dumps(vars(config)))
+
+
+def setup_of(request: Request, given: Settings | None = None, data: Any = None, *, devices: int | None = None) -> Setup:
+    """The setup of a sweep that was begun, to go on with it.
+
+    Args:
+        request: the record of it.
+        given: its settings, where a record cannot hold all of them: a sampler or class weights of one's own.
+        data: its data, where they cannot be read from where the sweep read them.
+        devices: how many of the local devices train; None is as many as were asked for then.
+
+    Raises:
+        UserError: versions or data are not the same, or the record does not hold what it should.
+    """
+    now = versions()
+    changed = [name for name, version in request.versions.items() if now.get(name) != version]
+    if changed:
+        raise UserError(
+            f"the run was begun with {', '.join(f'{name} {request.versions[name]}' for name in changed)} and this is "
+            f"{', '.join(f'{name} {now.get(name)}' for name in changed)}: install what it was begun with, or start anew"
+        )
+    try:
+        settings = given or Settings(**request.settings)
+        space = None if request.space is None else Space.from_json(request.space)
+        listed = None if request.listed is None else [from_values(**config) for config in request.listed]
+        settled = Settled(request.num_configs, Rates(**request.rates))
+    except TypeError as error:
+        raise UserError(f"the record of the run is broken ({error}): run the sweep again") from error
+    if devices is not None:
+        settings = dataclasses.replace(settings, devices=devices)
+    return set_up(listed if space is None else space, Origin.recorded(request).read(data), settings, settled=settled)
+
+
+def check_same(request: Request, space: Space | Sequence[Config] | None, settings: Settings) -> None:
+    """Refuse to go on with a sweep as if it had been asked for something else.
+
+    Raises:
+        UserError: with what was asked for then and now.
+    """
+    space = Space.default() if space is None else space
+    listed = None if isinstance(space, Space) else [_values(config) for config in space]
+    found = plain(settings, space if isinstance(space, Space) else None)
+    changes = [
+        f"{name} was {request.settings.get(name)!r} and is {value!r}"
+        for name, value in found.items()
+        if name not in FREE and _values_of(request.settings.get(name)) != _values_of(value)
+    ]
+    then, now = request.space or {}, space.to_json() if isinstance(space, Space) else {}
+    for name in sorted({*then, *now}):
+        if then.get(name) != _values_of(now.get(name)):
+            changes.append(f"the space had {name} = {then.get(name)} and has {now.get(name)}")
+    if listed != request.listed:
+        changes.append("the listed configurations are others")
+    if changes:
+        raise UserError(f"the run was begun otherwise ({'; '.join(changes)}): ask for the same, or start anew")
+
+
+def _values_of(value: Any) -> Any:
+    return json.loads(json.dumps(value))

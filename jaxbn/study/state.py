@@ -1,0 +1,69 @@
+"""How far a sweep is: what a checkpoint holds, and what it goes on from."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxbn.engine.tiles import Tile, TileResult
+from jaxbn.study.clock import Clock
+from jaxbn.study.records import Records
+from jaxbn.study.setup import Setup
+
+
+@dataclasses.dataclass(eq=False)
+class SweepState:
+    """Everything that changes while a sweep runs. Data order and random draws follow from the seed and are not in it.
+
+    Attributes:
+        records: of the trials.
+        linear: of the linear baseline, which trains to the end beside the first tiles.
+        clock: where time went.
+        round: the number of the round, from 0.
+        rung: the place of the rung that the cohort trains up to.
+        alive: int [m], configurations of the cohort; None before the round has begun.
+        begun: by the number of their first trial, what tiles have learned that had not ended.
+    """
+
+    records: Records
+    linear: Records
+    clock: Clock
+    round: int = 0
+    rung: int = 0
+    alive: np.ndarray | None = None
+    begun: dict[int, TileResult] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def fresh(cls, setup: Setup, clock: Clock) -> "SweepState":
+        """Before the first configuration."""
+        asked = setup.settings
+        records = Records.empty(asked.num_epochs, setup.metrics, setup.rank_by, repeats=asked.repeats, keep=asked.keep)
+        linear = Records.empty(asked.num_epochs, setup.metrics, setup.rank_by, repeats=asked.repeats)
+        linear.add(setup.linear)
+        return cls(records, linear, clock)
+
+    def copy(self, begun: dict[int, TileResult]) -> "SweepState":
+        """The state as it is now, for another thread.
+
+        Args:
+            begun: what tiles have learned that have not ended.
+        """
+        return dataclasses.replace(
+            self, records=self.records.copy(), linear=self.linear.copy(), begun={**self.begun, **begun}
+        )
+
+    def to_train(self, tiles: Sequence[Tile], records: Records, *, first_trial: int = 0) -> list[Tile]:
+        """Of the tiles of a segment those that have not ended, each from where it is.
+
+        Args:
+            tiles: all that the cohort is packed into.
+            records: of their trials.
+            first_trial: number of the first trial of these records.
+        """
+        left = [tile for tile in tiles if records.epochs[tile.trials[0] - first_trial] <= tile.start]
+        found = []
+        for tile in left:
+            begun = self.begun.pop(tile.trials[0], None)
+            goes_on = begun is not None and (begun.trials, begun.start) == (tile.trials, tile.start)
+            found.append(dataclasses.replace(tile, begun=begun) if goes_on else tile)
+        return found

@@ -1,0 +1,94 @@
+"""`jaxbn resume`, and what an interrupt leaves."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jaxbn.study.results import Results
+
+SWEEP = ["sweep", "iris", "--num-configs", "12", "--num-epochs", "6", "--scheduler", "halving", "--out", "run"]
+
+
+def command(*argv: str, cwd: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "jaxbn", *argv],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def interrupted(argv, folder, which):
+    """Begin a command and send it a signal as soon as there is a run; its exit status and words."""
+    with command(*argv, cwd=folder) as process:
+        while not (folder / "run/run.json").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(which)
+        out, err = process.communicate(timeout=120)
+    assert out == ""
+    return process.returncode, err
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Results:
+    folder = tmp_path_factory.mktemp("whole")
+    with command(*SWEEP, cwd=folder) as process:
+        _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return Results.load(folder / "run")
+
+
+@pytest.mark.parametrize(("which", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_sweep_says_how_to_go_on(whole, tmp_path, which, status):
+    assert interrupted(SWEEP, tmp_path, which) == (
+        status,
+        "jaxbn: interrupted; go on with it by jaxbn resume run\n",
+    )
+    for command_of_a_finished_run in (["leaderboard", "run"], ["predict", "run", "iris"], ["train", "run#0"]):
+        with command(*command_of_a_finished_run, cwd=tmp_path) as process:
+            out, err = process.communicate(timeout=120)
+        assert (process.returncode, out) == (2, "")
+        assert err == "jaxbn: the run in 'run' is not finished: go on with it by jaxbn resume run\n"
+
+    with command("resume", "run", "--json", cwd=tmp_path) as process:
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    record, results = json.loads(out), Results.load(tmp_path / "run")
+    assert record["run"] == "run" and record["best"]["trial"] == whole.best.trial
+    for name in ("trials", "curves"):
+        one, other = (getattr(found, name).drop("train_seconds", strict=False) for found in (results, whole))
+        assert one.equals(other)
+
+    with command("resume", "run", cwd=tmp_path) as process:
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "run is finished: nothing was trained.\n")
+    assert "jaxbn leaderboard run" in out
+
+
+def test_an_interrupt_before_there_is_a_run_leaves_nothing(tmp_path):
+    with command(*SWEEP, cwd=tmp_path) as process:
+        # In the middle of loading JAX, where an interrupt is easily lost.
+        while "jaxlib" not in Path(f"/proc/{process.pid}/maps").read_text():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "jaxbn: interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_must_be_a_run(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for folder in ("nowhere", "photos"):
+        with command("resume", folder, cwd=tmp_path) as process:
+            out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (2, "")
+        assert err.startswith("jaxbn: cannot read") and "give a folder that jaxbn wrote" in err
+        assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos"]

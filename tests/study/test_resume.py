@@ -1,0 +1,370 @@
+"""A sweep that was left anywhere goes on to the same results, bit for bit."""
+
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.datasets import load_wine
+
+import jaxbn
+from jaxbn import Choice, Float, Int, Results, Space, UserError
+from jaxbn.engine.run import TileEpoch
+from jaxbn.study import checkpoint, conduct, keeper
+from jaxbn.study.clock import Clock
+from jaxbn.study.lock import locked
+from jaxbn.study.records import Records
+from jaxbn.study.run_dir import request_in
+from jaxbn.study.state import SweepState
+
+SPACE = Space(
+    learning_rate=Float(1e-3, 1, scale="log"),
+    momentum=Float(0.8, 0.99, scale="one_minus_log"),
+    optimizer=Choice("adam", "momentum"),
+    hidden_units=Int(4, 8),
+    num_layers=Int(1, 2),
+)
+KINDS = {
+    "all": {},
+    "halving": {"scheduler": "halving"},
+    "hyperband": {"scheduler": "hyperband", "factor": 2},
+    "pbt": {"scheduler": "pbt", "interval": 1},
+    "folds": {"folds": 2, "replicates": 2, "scheduler": "halving"},
+    "rounds": {"sampler": "coarse_to_fine", "num_rounds": 3, "keep": 3},
+    "patience": {"patience": 1, "scheduler": "halving"},
+}
+
+
+class Killed(BaseException):
+    """What stands for the end of the process."""
+
+
+def settings(kind):
+    return {"num_configs": 12, "num_epochs": 4, "tile_size": 2, **KINDS[kind]}
+
+
+def swept(kind, folder, **more):
+    return jaxbn.sweep(SPACE, "wine", run_dir=folder, **settings(kind), **more)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What comes of each kind when nobody disturbs it."""
+    found = {}
+
+    def of(kind) -> Results:
+        if kind not in found:
+            found[kind] = swept(kind, tmp_path_factory.mktemp(kind) / "run")
+        return found[kind]
+
+    return of
+
+
+def check_same(one: Results, other: Results) -> None:
+    for name in ("trials", "curves", "lineage"):
+        first, second = (getattr(results, name).drop("train_seconds", strict=False) for results in (one, other))
+        assert first.equals(second), name
+    assert one.best == other.best and one.test == other.test
+    for model, same in zip(one.models, other.models, strict=True):
+        for leaf, again in zip(leaves(model), leaves(same), strict=True):
+            np.testing.assert_array_equal(leaf, again)
+
+
+def leaves(model):
+    from jaxbn.study.named import named
+
+    return [np.asarray(leaf) for leaf in named(model.variables).values()]
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Checkpoints as often as there could be one, of tiles in every epoch too."""
+    monkeypatch.setattr(keeper, "SHARE", float("inf"))
+    monkeypatch.setattr(keeper, "EVERY", 0.0)
+    monkeypatch.setattr(conduct, "REPORT", 0.0)
+
+
+def kill_at(monkeypatch, number):
+    """End the sweep at a chance to save it; what was saved there is on the disk."""
+    seen, consider = [0], keeper.Keeper.consider
+
+    def counting(self, state, begun, *, decided):
+        consider(self, state, begun, decided=decided)
+        # While programs compile there is nothing to save, for however long that takes.
+        seen[0] += decided or bool(begun) or bool(state.records.epochs.any())
+        if seen[0] == number:
+            self.save(state, begun)
+            raise Killed
+
+    monkeypatch.setattr(keeper.Keeper, "consider", counting)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_bit_for_bit(whole, tmp_path, monkeypatch, eager, kind):
+    expected, again = whole(kind), 0
+    for number in (1, 2, 4, 7, 11):
+        folder = tmp_path / str(number)
+        with monkeypatch.context() as patch:
+            kill_at(patch, number)
+            try:
+                swept(kind, folder)
+            except Killed:
+                again += 1
+        check_same(jaxbn.resume(folder), expected)
+        check_same_on_disk(folder, expected)
+    assert again >= 4
+
+
+def check_same_on_disk(folder: Path, expected: Results) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best",
+        "curves.parquet",
+        "lineage.parquet",
+        "run.json",
+        "trials.parquet",
+    ]
+    read = Results.load(folder)
+    assert read.trials.drop("train_seconds").equals(expected.trials.drop("train_seconds"))
+    assert request_in(folder) == (read.request, True)
+
+
+@pytest.mark.parametrize("kind", ["all", "halving", "folds"])
+def test_what_was_trained_is_not_trained_again(whole, tmp_path, monkeypatch, eager, kind):
+    folder, trained = tmp_path / "run", []
+
+    def count(event):
+        if isinstance(event, TileEpoch):
+            trained.append(len(event.trials))
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 8)
+        swept(kind, folder, on_event=count)
+    before = sum(trained)
+    trained.clear()
+    results = jaxbn.resume(folder, on_event=count)
+    check_same(results, whole(kind))
+    # Two tiles of two go on training while the last checkpoint is written.
+    linear, twice = 9 * 4 * whole(kind).trials["trial"].len() // 12, 2 * 2 * 4
+    assert before > 0 and before + sum(trained) <= results.summary.num_epochs + linear + twice
+    assert not [note for note in results.summary.notes if "broken" in note]
+
+
+def test_a_tile_goes_on_from_the_epoch_that_it_is_in(whole, tmp_path, monkeypatch, eager):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 1)
+        swept("all", tmp_path / "run")
+    starts = []
+    loaded = keeper.newest
+
+    def spying(*arguments):
+        state = loaded(*arguments)
+        starts.extend(len(tile.train_loss) for tile in state.begun.values())
+        return state
+
+    monkeypatch.setattr("jaxbn.study.sweep.newest", spying)
+    check_same(jaxbn.resume(tmp_path / "run"), whole("all"))
+    assert starts
+
+
+def left(tmp_path, monkeypatch, kind="halving", number=6, **more):
+    """A run that was killed, with two checkpoints."""
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, number)
+        swept(kind, tmp_path / "run", **more)
+    return tmp_path / "run"
+
+
+def test_two_generations_are_kept(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    assert len(keeper.generations(folder / "checkpoints")) == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "run.json"]
+
+
+DAMAGE = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "one bit": lambda path: path.write_bytes(flipped(path.read_bytes())),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+    "other": lambda path: path.write_bytes(b'{"a": [1, 2]}'),
+}
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "search.json", "arrays-000.safetensors"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_broken_checkpoint_gives_way_to_an_older_one(whole, tmp_path, monkeypatch, eager, name, damage):
+    folder = left(tmp_path, monkeypatch)
+    newest, _ = keeper.generations(folder / "checkpoints")
+    DAMAGE[damage](newest / name)
+    results = jaxbn.resume(folder)
+    check_same(results, whole("halving"))
+    (note,) = [note for note in results.summary.notes if "broken" in note]
+    assert newest.name in note and "older" in note
+
+
+def test_without_any_whole_checkpoint_it_begins_again(whole, tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    for path in keeper.generations(folder / "checkpoints"):
+        (path / "search.json").write_text("{}")
+    results = jaxbn.resume(folder)
+    check_same(results, whole("halving"))
+    assert len([note for note in results.summary.notes if "broken" in note]) == 2
+
+
+def test_what_a_killed_writer_left_is_removed(whole, tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    (folder / "checkpoints" / ".000009.abc").mkdir()
+    (folder / "checkpoints" / ".000009.abc" / "search.json").write_text("{")
+    (folder / ".run.json.17.tmp").write_text("{")
+    (folder / "trials.parquet").write_bytes(b"half")
+    (folder / "lock").write_text("process 1")
+    check_same(jaxbn.resume(folder), whole("halving"))
+    check_same_on_disk(folder, whole("halving"))
+
+
+def test_resuming_what_is_finished_reads_it(whole, tmp_path):
+    results = swept("all", tmp_path / "run")
+    for again in (jaxbn.resume(tmp_path / "run"), swept("all", tmp_path / "run", resume=True)):
+        assert again.trials.equals(results.trials)
+
+
+def test_a_sweep_resumes_where_there_is_something_to_resume(whole, tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    check_same(swept("halving", folder, resume=True), whole("halving"))
+    check_same(swept("halving", tmp_path / "other", resume=True), whole("halving"))
+    with pytest.raises(UserError, match="run_dir"):
+        jaxbn.sweep(SPACE, "wine", resume=True)
+
+
+def test_another_question_is_refused_in_words(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    before = request_in(folder)
+    with pytest.raises(UserError, match="num_epochs was 4 and is 5"):
+        jaxbn.sweep(SPACE, "wine", run_dir=folder, resume=True, **{**settings("halving"), "num_epochs": 5})
+    with pytest.raises(UserError, match="seed was 0 and is 3"):
+        swept("halving", folder, resume=True, seed=3)
+    with pytest.raises(UserError, match="the space had momentum"):
+        jaxbn.sweep(Space(learning_rate=0.1), "wine", run_dir=folder, resume=True, **settings("halving"))
+    with pytest.raises(UserError, match="data in 'iris' are not those"):
+        jaxbn.sweep(SPACE, "iris", run_dir=folder, resume=True, **settings("halving"))
+    with pytest.raises(UserError, match="data in 'iris' are not those"):
+        jaxbn.resume(folder, "iris")
+    monkeypatch.setattr("jaxbn.study.request.versions", lambda: {**before[0].versions, "jax": "0.0.1"})
+    with pytest.raises(UserError, match=r"begun with jax .* and this is jax 0\.0\.1"):
+        jaxbn.resume(folder)
+    assert request_in(folder) == before
+
+
+def test_two_writers_do_not_meet(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    with locked(folder / "lock"), pytest.raises(UserError, match=r"is being written by process \d+: wait"):
+        jaxbn.resume(folder)
+    with locked(folder / "lock"), pytest.raises(UserError, match="is being written"):
+        swept("all", folder, overwrite=True)
+
+
+def test_a_run_that_is_not_finished_says_so(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match="is not finished: go on with it by jaxbn resume"):
+        Results.load(folder)
+
+
+def test_arrays_are_asked_for_again(whole, tmp_path, monkeypatch, eager):
+    rows = load_wine(return_X_y=True)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 4)
+        jaxbn.sweep(SPACE, rows, run_dir=tmp_path / "run", **settings("all"))
+    with pytest.raises(UserError, match="give the data again"):
+        jaxbn.resume(tmp_path / "run")
+    expected = jaxbn.sweep(SPACE, rows, **settings("all"))
+    check_same(jaxbn.resume(tmp_path / "run", rows), expected)
+
+
+def test_listed_configurations_are_in_the_record(tmp_path, monkeypatch, eager):
+    configs = [jaxbn.Config(learning_rate=rate, hidden_units=(8, 4), num_layers=2) for rate in (0.01, 0.1, 0.03)]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 3)
+        jaxbn.sweep(configs, "wine", num_epochs=3, tile_size=1, run_dir=tmp_path / "run")
+    check_same(jaxbn.resume(tmp_path / "run"), jaxbn.sweep(configs, "wine", num_epochs=3, tile_size=1))
+
+
+def test_a_disk_that_is_full_is_told_and_training_goes_on(whole, tmp_path, monkeypatch, eager):
+    def full(folder, state):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.warns(UserWarning, match="no checkpoint could be written .* No space left") as told:
+        results = swept("halving", tmp_path / "run")
+    check_same(results, whole("halving"))
+    assert len(told) == 1
+
+
+def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
+    times = []
+    monkeypatch.setattr(checkpoint, "save", lambda folder, state: times.append(folder))
+    one = keeper.Keeper(tmp_path / "checkpoints")
+    empty = Records.empty(1, (), 0)
+    state = SweepState(empty, empty, Clock(0.0))
+
+    def count(*, decided):
+        one.consider(state, {}, decided=decided)
+        if one.writing is not None:
+            one.writing.result()
+        return len(times)
+
+    with one:
+        assert (count(decided=False), count(decided=True)) == (0, 1)
+        one.took = 1e6
+        assert count(decided=True) == 1
+        one.took, one.began = 0.0, -1e9
+        assert count(decided=False) == 2
+
+
+def send(which):
+    main = threading.main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, which)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_and_says_how_to_go_on(whole, tmp_path, which):
+    folder, told = tmp_path / "run", []
+
+    def once(event):
+        if isinstance(event, TileEpoch) and event.epoch >= 2 and not told:
+            told.append(event)
+            send(which)
+
+    with pytest.raises(jaxbn.Interrupted, match="go on with it by jaxbn resume") as stop:
+        swept("folds", folder, on_event=once)
+    assert stop.value.signal is which and signal.getsignal(which) in (signal.default_int_handler, signal.SIG_DFL)
+    partial = stop.value.partial()
+    assert partial is None or "interrupted" in partial.summary.notes[-1]
+    check_same(jaxbn.resume(folder), whole("folds"))
+
+
+def test_partial_results_hold_what_was_trained(whole, tmp_path):
+    done = []
+
+    def late(event):
+        if isinstance(event, TileEpoch) and event.epoch == 4:
+            done.append(event)
+            if len(done) == 4:
+                send(signal.SIGINT)
+
+    with pytest.raises(jaxbn.Interrupted, match="interrupted; nothing was written") as stop:
+        jaxbn.sweep(SPACE, "wine", on_event=late, **settings("all"))
+    partial, expected = stop.value.partial(), whole("all")
+    assert partial is not None
+    ended = partial.trials.filter(pl.col("status") == "ok")
+    assert 0 < len(ended) < 12
+    # Trials that had ended are as they would have been.
+    assert ended.drop("train_seconds").equals(
+        expected.trials.filter(pl.col("trial").is_in(ended["trial"].to_list())).drop("train_seconds")
+    )
