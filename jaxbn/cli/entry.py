@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # JAX reads it when it is imported; without it, some releases talk about their compiler on stderr.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _warn
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -124,6 +126,12 @@ def _run(argv: list[str]) -> int:
     command = COMMANDS[name]
     arguments = parse(command.arguments, rest, prog=f"jaxbn {name}", description=command.help)
     return 0 if arguments is None else command.run(arguments)
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: object) -> None:
+    """A warning as a person reads it, without the line of code that it came from."""
+    del category, where
+    print(f"jaxbn: {message}", file=sys.stderr)
 
 
 def _help() -> None:

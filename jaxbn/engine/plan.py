@@ -103,6 +103,26 @@ class Plan:
         place = {program: number for number, program in enumerate(self.programs)}
         return sorted(tiles, key=lambda tile: place.get(tile.program, len(place)))
 
+    def halved(self) -> "Plan":
+        """The same with tiles of half the size, for a device whose memory does not hold them; tiles of one stay."""
+
+        def half(program: Program) -> Program:
+            return dataclasses.replace(program, tile_size=max(program.tile_size // 2, 1))
+
+        return dataclasses.replace(
+            self,
+            ladders={shape: tuple(max(size // 2, 1) for size in sizes) for shape, sizes in self.ladders.items()},
+            programs=tuple(dict.fromkeys(half(program) for program in self.programs)),
+            loads=tuple(
+                dataclasses.replace(load, program=half(load.program), tiles=2 * load.tiles) for load in self.loads
+            ),
+        )
+
+    @property
+    def largest_tile(self) -> int:
+        """Members of the largest tile."""
+        return max((program.tile_size for program in self.programs), default=0)
+
     def seconds(self, load: Load) -> float:
         """Estimated seconds of a load, with all workers busy."""
         spec, size = load.program.spec, load.program.tile_size

@@ -6,6 +6,7 @@ NUMBER/
   manifest.json              written last: the size and SHA-256 of each of the others
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -81,14 +82,16 @@ def load(folder: Path, setup: Setup, clock: Clock) -> SweepState:
     for tile in plain["begun"]:
         trials = tuple(tile["trials"])
         own = _below(f"begun/{trials[0]}/", arrays)
-        state.begun[trials[0]] = TileResult(
-            trials=trials,
-            start=tile["start"],
-            **{name: own[name] for name in TILE_ARRAYS},
-            state=from_named(_of_tile(setup, state, trials[0]), _below("state/", own)),
-            interval=(0.0, 0.0),
-            seconds=tile["seconds"],
-        )
+        # Tiles have been halved since where its state does not fit: they begin again.
+        with contextlib.suppress(ValueError):
+            state.begun[trials[0]] = TileResult(
+                trials=trials,
+                start=tile["start"],
+                **{name: own[name] for name in TILE_ARRAYS},
+                state=from_named(_of_tile(setup, state, trials[0]), _below("state/", own)),
+                interval=(0.0, 0.0),
+                seconds=tile["seconds"],
+            )
     return state
 
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
+from jax.errors import JaxRuntimeError
 
 from jaxbn.engine.data import host_data
 from jaxbn.engine.run import Trainer
@@ -32,6 +34,8 @@ SETTLE = 8.0
 def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> Results:
     """Train what is left, judge, and write.
 
+    Where a device has no memory left, tiles are halved, and what had not ended goes on from the last decision.
+
     Args:
         setup: what has been settled.
         state: how far it is.
@@ -40,6 +44,36 @@ def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: List
 
     Raises:
         UserError: every trial diverged, or there was no time for any.
+        Interrupted: after a first interrupt; the run can be resumed.
+    """
+    while True:
+        try:
+            train(setup, state, folder, on_event)
+            break
+        except JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or setup.plan.largest_tile == 1:
+                raise
+            told = f"a device had no memory left for tiles of {setup.plan.largest_tile}"
+            setup = setup.halved()
+            told += f": training goes on in tiles of at most {setup.plan.largest_tile}"
+            setup = setup.noting(told)
+            warnings.warn(told, stacklevel=2)
+            if folder is not None:
+                directory.note_request(folder, request_of(setup))
+    results = results_of(setup, state)
+    if results is None:
+        if folder is not None:
+            shutil.rmtree(folder)
+        raise nothing_left(setup, state.records)
+    if folder is not None:
+        directory.finish(folder, results.run())
+    return results
+
+
+def train(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> None:
+    """Train what is left. The arguments are those of `conduct`.
+
+    Raises:
         Interrupted: after a first interrupt; the run can be resumed.
     """
     asked, clock, ends = setup.settings, state.clock, float("inf")
@@ -73,16 +107,12 @@ def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: List
             if keeper is not None:
                 keeper.consider(state, trainer.begun, decided=decided)
 
-        search(setup, trainer, state, tell, between)
-
-    results = results_of(setup, state)
-    if results is None:
-        if folder is not None:
-            shutil.rmtree(folder)
-        raise nothing_left(setup, state.records)
-    if folder is not None:
-        directory.finish(folder, results.run())
-    return results
+        try:
+            search(setup, trainer, state, tell, between)
+        except Exception as error:
+            if keeper is not None:
+                error.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {folder}")
+            raise
 
 
 def partial(setup: Setup, state: SweepState, begun: dict[int, TileResult]) -> Results | None:

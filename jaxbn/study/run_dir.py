@@ -150,6 +150,16 @@ def finish(folder: Path, run: Run) -> None:
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
+def note_request(folder: Path, request: Request) -> None:
+    """Write that a sweep that is under way goes on otherwise than it began.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    with _told(folder):
+        write_json(folder / "run.json", _record(request, None))
+
+
 def _fill(folder: Path, run: Run) -> None:
     for name in TABLES:
         content = io.BytesIO()

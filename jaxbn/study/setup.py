@@ -59,6 +59,7 @@ class Setup:
         linear: configurations of the linear baseline.
         plan: programs, and tiles of the first round.
         notes: sentences to tell the user.
+        halvings: how often tiles were halved because a device had no memory left.
     """
 
     asked: Settings
@@ -75,6 +76,7 @@ class Setup:
     linear: list[Config]
     plan: Plan
     notes: tuple[str, ...]
+    halvings: int = 0
 
     def spec_of(self, config: Config, fold: int = 0) -> Spec:
         """What shapes the program of a configuration."""
@@ -83,6 +85,10 @@ class Setup:
     def noting(self, *notes: str) -> "Setup":
         """The same, with more to tell the user."""
         return dataclasses.replace(self, notes=(*self.notes, *notes))
+
+    def halved(self) -> "Setup":
+        """The same with tiles of half the size."""
+        return dataclasses.replace(self, plan=self.plan.halved(), halvings=self.halvings + 1)
 
     @property
     def metric(self) -> Metric:
@@ -96,10 +102,12 @@ class Settled(NamedTuple):
     Attributes:
         num_configs: how many configurations fitted the time budget.
         rates: what was assumed of the machine; padding and tile sizes follow from it.
+        halvings: how often tiles were halved since, because a device had no memory left.
     """
 
     num_configs: int
     rates: Rates
+    halvings: int = 0
 
 
 def set_up(
@@ -204,7 +212,7 @@ def set_up(
             f"{full} of {len(configs)} configs have a batch size above the {num_rows[0]} training rows: "
             "each of their steps takes all rows",
         )
-    return Setup(
+    setup = Setup(
         settings,
         dataclasses.replace(settings, num_configs=sum(rounds), enqueue=settings.enqueue[: rounds[0]]),
         space,
@@ -220,6 +228,9 @@ def set_up(
         plan,
         (*dataset.notes, *notes),
     )
+    for _ in range(0 if settled is None else settled.halvings):
+        setup = setup.halved()
+    return setup
 
 
 def proposed(ask: Sampler, settings: Settings, space: Space, wanted: int, count: int) -> list[Config]:

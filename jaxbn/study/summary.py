@@ -161,6 +161,7 @@ class Request:
         settings: everything that was asked for, by name.
         listed: configurations, where no space was searched.
         rates: what was assumed of the machine.
+        halvings: how often tiles were halved because a device had no memory left.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -192,6 +193,7 @@ class Request:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     listed: list[dict[str, Any]] | None = None
     rates: dict[str, Any] = dataclasses.field(default_factory=dict)
+    halvings: int = 0
 
     @property
     def precision(self) -> str:

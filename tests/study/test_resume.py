@@ -1,18 +1,22 @@
 """A sweep that was left anywhere goes on to the same results, bit for bit."""
 
 import signal
+import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from jax.errors import JaxRuntimeError
 from sklearn.datasets import load_wine
 
 import jaxbn
 from jaxbn import Choice, Float, Int, Results, Space, UserError
+from jaxbn.engine import run as engine_run
 from jaxbn.engine.run import TileEpoch
-from jaxbn.study import checkpoint, conduct, keeper
+from jaxbn.study import checkpoint, conduct, files, keeper
 from jaxbn.study.clock import Clock
 from jaxbn.study.lock import locked
 from jaxbn.study.records import Records
@@ -368,3 +372,92 @@ def test_partial_results_hold_what_was_trained(whole, tmp_path):
     assert ended.drop("train_seconds").equals(
         expected.trials.filter(pl.col("trial").is_in(ended["trial"].to_list())).drop("train_seconds")
     )
+
+
+def short_of_memory(monkeypatch, most):
+    """A device that holds no tile of more than `most` members."""
+    executable = engine_run.executable
+
+    def failing(program, device):
+        if program.kind == "epoch" and program.tile_size > most:
+            raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes.")
+        return executable(program, device)
+
+    monkeypatch.setattr(engine_run, "executable", failing)
+
+
+@pytest.mark.parametrize("kind", ["halving", "pbt"])
+def test_without_memory_tiles_are_halved_and_training_goes_on(tmp_path, monkeypatch, eager, kind):
+    small = jaxbn.sweep(SPACE, "wine", **{**settings(kind), "tile_size": 2})
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="no memory left for tiles of") as told:
+        short_of_memory(patch, 2)
+        results = jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **{**settings(kind), "tile_size": 8})
+    assert [str(warning.message) for warning in told] == [
+        "a device had no memory left for tiles of 8: training goes on in tiles of at most 4",
+        "a device had no memory left for tiles of 4: training goes on in tiles of at most 2",
+    ]
+    assert all(str(warning.message) in results.summary.notes for warning in told)
+    assert {program["tile_size"] for program in results.request.programs} == {2}
+    check_same(results, small)
+
+
+def test_tiles_that_were_halved_stay_so(tmp_path, monkeypatch, eager):
+    with monkeypatch.context() as patch, pytest.warns(UserWarning), pytest.raises(Killed):
+        short_of_memory(patch, 2)
+        kill_at(patch, 6)
+        jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **{**settings("halving"), "tile_size": 4})
+    assert request_in(tmp_path / "run")[0].halvings == 1
+    results = jaxbn.resume(tmp_path / "run")
+    assert {program["tile_size"] for program in results.request.programs} == {2}
+    check_same(results, jaxbn.sweep(SPACE, "wine", **settings("halving")))
+
+
+def test_a_tile_of_one_cannot_be_halved(monkeypatch):
+    short_of_memory(monkeypatch, 0)
+    with pytest.raises(JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
+        jaxbn.sweep(SPACE, "wine", **{**settings("all"), "tile_size": 1})
+
+
+def test_a_worker_that_fails_says_how_to_go_on(whole, tmp_path, monkeypatch, eager):
+    def fail(event):
+        if isinstance(event, TileEpoch) and event.epoch == 3:
+            raise RuntimeError("a cosmic ray")
+
+    with pytest.raises(RuntimeError, match="a cosmic ray") as failed:
+        swept("halving", tmp_path / "run", on_event=fail)
+    assert failed.value.__notes__ == [
+        f"The sweep can be gone on with from its last checkpoint: jaxbn resume {tmp_path / 'run'}"
+    ]
+    check_same(jaxbn.resume(tmp_path / "run"), whole("halving"))
+
+
+def test_results_that_cannot_be_written_can_be_made_again(whole, tmp_path, monkeypatch, eager):
+    from jaxbn.study import run_dir
+
+    def full(path, content):
+        if path.name == "curves.parquet":
+            raise OSError(28, "No space left on device")
+        files.write(path, content)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot write the run"):
+        patch.setattr(run_dir, "write", full)
+        swept("halving", tmp_path / "run")
+    check_same(jaxbn.resume(tmp_path / "run"), whole("halving"))
+    check_same_on_disk(tmp_path / "run", whole("halving"))
+
+
+def test_an_interrupted_cell_of_a_notebook_has_results(monkeypatch):
+    shell = types.SimpleNamespace(get_ipython=lambda: object())
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    done = []
+
+    def late(event):
+        if isinstance(event, TileEpoch) and event.epoch == 4:
+            done.append(event)
+            if len(done) == 4:
+                send(signal.SIGINT)
+
+    with pytest.warns(UserWarning, match="interrupted; nothing was written"):
+        results = jaxbn.sweep(SPACE, "wine", on_event=late, **settings("all"))
+    assert "interrupted" in results.summary.notes[-1]
+    assert results.best_model.predict(load_wine(return_X_y=True)[0]).shape == (178,)
