@@ -131,6 +131,7 @@ Markdown(
 )
 
 # %% [markdown]
-# > **What circulating copies of these notes print wrongly**
+# > **Easily misprinted**
 # >
-# > Adam's $\varepsilon$ is $10^{-8}$. Some copies have $10^8$, with which the step would be next to nothing.
+# > Adam's $\varepsilon$ is $10^{-8}$. Where copying loses the minus it is $10^8$, with which the step would be next to
+# > nothing.

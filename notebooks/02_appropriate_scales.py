@@ -141,8 +141,8 @@ Markdown(
 # %% [markdown]
 # > **What circulating copies of these notes print wrongly**
 # >
-# > The sign of $r$. In Python it is `r = -4 * np.random.rand()`, so that $r$ lies in $[-4, 0]$. Copies that leave the
-# > minus out draw learning rates from 1 to 10,000:
+# > The sign of $r$. In Python it is `r = -4 * np.random.rand()`, so that $r$ lies in $[-4, 0]$. Some copies leave the
+# > minus out, and draw learning rates from 1 to 10,000:
 
 # %%
 rng = np.random.default_rng(0)

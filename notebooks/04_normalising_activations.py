@@ -248,19 +248,22 @@ Markdown(
 # %% [markdown]
 # > **Misprints that circulate in copies of these notes**
 # >
-# > - *"Subtract the mean and divide by the variance."* Divide by the standard deviation: equation (3) has the root.
-# > - *$\varepsilon = 10^8$* (printed for Adam's $\varepsilon$; the sign of the exponent is lost). It must be $10^{-8}$;
-# >   for batch normalisation $10^{-5}$ is usual. It only guards against a variance of zero.
-# > - *$\gamma = \sqrt{\sigma^2} + \varepsilon$*, or $\varepsilon$ beside the root in (3). It belongs under the root, or
-# >   $\gamma$ and $\beta$ do not give the identity exactly.
+# > - Inputs, and in some copies $z$ too, are divided by the variance. Divide by the standard deviation: equation (3)
+# >   has the root.
+# > - $\varepsilon$ stands beside the root, $\sqrt{\sigma^2} + \varepsilon$. It belongs under it, or
+# >   $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$ do not give the identity exactly.
+# >
+# > And one that is easily made: an $\varepsilon$ that has lost the minus of its exponent, $10^8$. For batch
+# > normalisation $10^{-5}$ is usual; it only guards against a variance of zero.
 
 # %%
 spread = float(by_the_notes(z, 1.0, 0.0, epsilon=1e8).std())
 halved = z * 2
 wrong = (halved - halved.mean(0)) / halved.var(0)
 Markdown(
-    f"What they would do: with $\\varepsilon = 10^8$ the standard deviation of $z_\\mathrm{{norm}}$ is {spread:.0e} "
-    "instead of 1, so that nothing of $z$ is left. Dividing by the variance, the result depends on the units of $z$: "
+    "What they would do: dividing by the variance, the result depends on the units of $z$: "
     f"measured in halves, its standard deviation is {float((wrong.std(0)).mean()):.2f} instead of "
-    f"{float(((z - z.mean(0)) / z.var(0)).std(0).mean()):.2f}; dividing by the standard deviation it is 1 both times."
+    f"{float(((z - z.mean(0)) / z.var(0)).std(0).mean()):.2f}; dividing by the standard deviation it is 1 both times. "
+    f"With $\\varepsilon = 10^8$ the standard deviation of $z_\\mathrm{{norm}}$ is {spread:.0e} "
+    "instead of 1, so that nothing of $z$ is left."
 )

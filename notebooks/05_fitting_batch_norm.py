@@ -175,8 +175,9 @@ Markdown(
 # %% [markdown]
 # > **Misprints that circulate in copies of these notes**
 # >
-# > - *"The parameters will be $W$, $\beta$ and $\alpha$."* They are $W$, $\gamma$ and $\beta$; $\alpha$ is the learning
-# >   rate.
-# > - *"$\gamma^{[l]}$ and $\beta^{[l]}$ have the shape $(n^{[l]}, m)$."* They have one number for each unit,
+# > - $W$, $\beta$ and $\alpha$ are named as the parameters. They are $W$, $\gamma$ and $\beta$; $\alpha$ is the
+# >   learning rate.
+# > - $\gamma^{[l]}$ and $\beta^{[l]}$ are given the shape $(n^{[l]}, m)$. They have one number for each unit,
 # >   $(n^{[l]}, 1)$, and are used for all $m$ examples: the table above shows it.
-# > - *"$b^{[l]}$ can go"* holds for the layers that are normalised. The output layer keeps its $b$.
+# >
+# > That $b^{[l]}$ can go holds for the layers that are normalised. The output layer keeps its $b$.

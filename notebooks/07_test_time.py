@@ -239,14 +239,13 @@ Markdown(
 )
 
 # %% [markdown]
-# > **What copies of these notes leave out or print wrongly**
+# > **What the notes leave open**
 # >
-# > - *"Use the running average"* without saying from where it starts. From zero it needs debiasing, or many
-# >   mini-batches.
-# > - *"Momentum"* for $d$. Frameworks disagree on its direction: a momentum of 0.1 in one is 0.9 in another. The
-# >   library says `bn_decay`, the weight of the old value.
-# > - Ioffe and Szegedy average $\frac{m}{m-1} \sigma^2$, the unbiased variance; the notes average $\sigma^2$ as it is,
-# >   and so does the library.
+# > - From where the weighted average starts. From zero it needs debiasing, or many mini-batches.
+# > - What $d$ is called. Frameworks say momentum and disagree on its direction: a momentum of 0.1 in one is 0.9 in
+# >   another. The library says `bn_decay`, the weight of the old value.
+# > - Which variance is averaged. Ioffe and Szegedy average $\frac{m}{m-1} \sigma^2$, the unbiased variance; the notes
+# >   average $\sigma^2$ as it is, and so does the library.
 
 # %%
 few, usual = (jnp.var(z[:m], axis=0, ddof=1) / jnp.var(z[:m], axis=0) - 1 for m in (4, 64))

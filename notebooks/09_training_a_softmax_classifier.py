@@ -87,15 +87,20 @@ error = {name: np.abs(np.asarray(loss, float) / exact - 1) for name, loss in fou
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 ends = float(size[np.isfinite(error["as the formula is written"])].max())
 ax.axvspan(ends, 200, color=VERMILION, alpha=0.12, linewidth=0, label="the written formula has no number")
-for (name, values), color in zip(error.items(), (VERMILION, BLUE), strict=True):
-    ax.semilogy(size, np.maximum(values, 1e-9), ".", markersize=4, color=color, label=name)
-tidy(ax, x="logit of a wrong class", y="relative error of the loss", title="")
+rounding = np.finfo(np.float32).eps / 2
+ax.axhline(1e8 * rounding, color=BLACK, linewidth=0.8, linestyle=":", label="to which float32 rounds a number")
+# A linear axis: many errors are 0. Rings, so that points of the other fit inside.
+rings, dots = {"marker": "o", "markersize": 6, "fillstyle": "none"}, {"marker": ".", "markersize": 4}
+for (name, values), color, marks in zip(error.items(), (VERMILION, BLUE), (rings, dots), strict=True):
+    ax.plot(size, 1e8 * values, linestyle="none", color=color, label=name, **marks)
+tidy(ax, x="logit of a wrong class", y=r"relative error of the loss, $\times 10^{-8}$", title="")
 legend(ax)
 
 # %%
 Markdown(
     f"**From logits the loss is right however wrong the network is**: its relative error is at most "
-    f"{error['from logits'].max():.0e} up to a logit of 200; the written formula has no number above {ends:.0f}."
+    f"{error['from logits'].max():.0e} up to a logit of 200, about what float32 rounds to ({rounding:.0e}); the "
+    f"written formula is as good up to {ends:.0f} and has no number above."
 )
 
 # %% [markdown]

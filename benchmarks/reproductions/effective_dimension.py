@@ -2,10 +2,11 @@
 
 `python -m benchmarks.reproductions.effective_dimension [--data rectangles digits wine] [--json FILE] [--figure FILE]`
 
-Bergstra and Bengio (2012, figure 7) fit a Gaussian process with a squared exponential
-kernel to the validation scores of random trials of one network on each of their data sets, with a length scale for each
+Bergstra and Bengio (2012, section 3 and figure 7) fit a Gaussian process with a squared exponential kernel to the
+validation scores of random trials of one network on each of their data sets, with a length scale for each
 hyperparameter. Where 1 / length scale is large, the score changes over a small part of the range: the hyperparameter
-matters. Their claim: on each data set one to four of them matter, the learning rate always, and the others differ.
+matters. Their claim: on each data set few of them matter (one to four, from memory of the figure), the learning rate
+always, and the others differ.
 
 Here: the space of `benchmarks.reproductions.rectangles` with at most 128 hidden units, without batch normalisation as
 theirs and with it, at the same random points for all. A hyperparameter lies on the unit interval, on the scale of its

@@ -2,10 +2,11 @@
 
 `python -m benchmarks.reproductions.hpobench [--data digits] [--json FILE] [--figure FILE]`
 
-Theirs (Eggensperger et al. 2021): a multilayer perceptron of 1 to 3 hidden layers of one width, ReLU, Adam, with
-learning rate, batch size and L2 penalty; the fidelity is the number of epochs, 3 to 243. Their claim: what is cheap to
-try at a low fidelity tells enough of the full one for multi-fidelity searches to pay. Their tables are of OpenML tasks,
-which have to be downloaded, so the space carries over and their numbers do not: the data here come with scikit-learn.
+Theirs (Eggensperger et al. 2021; `nn_benchmark.py` of their package): a multilayer perceptron of 1 to 3 hidden layers
+of one width, ReLU, Adam, with learning rate, batch size and L2 penalty; the fidelity is the number of epochs, 3 to 243.
+Their claim (from memory): what is cheap to try at a low fidelity tells enough of the full one for multi-fidelity
+searches to pay. Their tables are of OpenML tasks, which have to be downloaded, so the space carries over and their
+numbers do not: the data here come with scikit-learn.
 
 For each data set and seed (a split, weights, data order and draws of its own) 27 random configurations train for 81
 epochs, and once more under successive halving from 3 epochs on, which spends 243 epochs, those of three whole trials.
