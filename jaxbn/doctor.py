@@ -145,10 +145,61 @@ def diagnose() -> Report:
     return Report(
         versions=versions,
         backend=backend,
-        devices=tuple(f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()),
+        devices=_devices(),
         known_bad=known_bad(versions["jaxlib"], backend),
-        checks=canaries(),
+        checks=(*canaries(), loop_cost()),
     )
+
+
+def signature() -> dict[str, str]:
+    """What a diagnosis holds for: another release, or another device, is to be diagnosed anew."""
+    return {name: metadata.version(name) for name in ("jax", "jaxlib")} | {"devices": ", ".join(_devices())}
+
+
+def _devices() -> tuple[str, ...]:
+    return tuple(f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices())
+
+
+LOOP, MOST, TRIES = 1000, 3.9, 3
+"""Steps of the shorter loop, how many times as long the one of twice as many may take, and how often it may fail to:
+something else may run on the machine."""
+
+
+def loop_cost(timed: Callable[[int], float] | None = None) -> Check:
+    """Whether a loop of twice as many steps takes about twice as long.
+
+    A compiler that copies the whole stack of results in each step makes it four times and more.
+
+    Args:
+        timed: seconds that a loop of so many steps takes; measured if not given.
+    """
+    start = time.perf_counter()
+    ratio = float("inf")
+    for _ in range(TRIES):
+        short, long = ((timed or _loop_seconds)(steps) for steps in (LOOP, 2 * LOOP))
+        ratio = min(ratio, long / short)
+        if ratio < MOST:
+            break
+    took = f"{2 * LOOP:,} steps take {ratio:.1f} times as long as {LOOP:,}"
+    ok = ratio < MOST
+    return Check("the cost of a loop", ok, took if ok else f"{took}, not twice", time.perf_counter() - start)
+
+
+def _loop_seconds(steps: int) -> float:
+    """The least of several, which other work on the machine disturbs least."""
+
+    @jax.jit
+    def loop(carry):
+        return jax.lax.scan(lambda carry, _: (carry * 0.999 + 0.001, carry), carry, length=steps)
+
+    carry = jnp.ones(256)
+    jax.block_until_ready(loop(carry))
+    seconds = []
+    for _ in range(7):
+        began = time.perf_counter()
+        jax.block_until_ready(loop(carry))
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 # What follows are the canaries: each program beside its oracle, over the same float32 numbers. `_wide` gives

@@ -8,9 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from jaxbn import doctor
+from jaxbn import UserError, doctor
+from jaxbn.cli.doctor import examine
+from jaxbn.engine import cache
 
-NAMES = [canary.name for canary in doctor.CANARIES]
+CANARIES = [canary.name for canary in doctor.CANARIES]
+NAMES = [*CANARIES, "the cost of a loop"]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_the_package_refuses_to_install_with_the_known_bad_releases():
         }
 
 
-@pytest.mark.parametrize("canary", doctor.CANARIES, ids=NAMES)
+@pytest.mark.parametrize("canary", doctor.CANARIES, ids=CANARIES)
 @pytest.mark.parametrize("wrong", [1.01, np.nan, np.inf])
 def test_one_wrong_number_is_noticed(canary, wrong):
     def program():
@@ -160,3 +163,50 @@ def test_the_training_oracle_is_the_slope_of_the_loss():
     bumps = 1e-5 * np.eye(before.size)
     slopes = [(at(before + bump) - at(before - bump)) / 2e-5 for bump in bumps]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("power", "ok"), [(1, True), (1.5, True), (2, False), (3, False)])
+def test_a_loop_whose_cost_grows_with_the_square_is_noticed(power, ok):
+    check = doctor.loop_cost(lambda steps: steps**power)
+    assert check.ok is ok and ("not twice" in check.detail) is not ok
+
+
+def test_a_machine_is_examined_once(tmp_path, monkeypatch):
+    examined = []
+    diagnose = doctor.diagnose
+
+    def counting():
+        examined.append(1)
+        return diagnose()
+
+    monkeypatch.setattr(doctor, "diagnose", counting)
+    monkeypatch.setattr(cache, "kept_in", lambda: tmp_path)
+    for _ in range(2):
+        examine(strict=True)
+    assert len(examined) == 1
+    (path,) = tmp_path.iterdir()
+    path.write_text(path.read_text().replace(jax.__version__, "0.0.1"))
+    examine(strict=True)
+    path.write_text("{")
+    examine(strict=True)
+    assert len(examined) == 3
+
+
+def test_wrong_numbers_are_warned_of_and_refused_if_asked(tmp_path, monkeypatch):
+    broken = doctor.CANARIES[0]._replace(program=lambda: doctor.CANARIES[0].oracle() + 1)
+    monkeypatch.setattr(doctor, "CANARIES", (broken,))
+    monkeypatch.setattr(cache, "kept_in", lambda: tmp_path)
+    with pytest.warns(UserWarning, match=r"DO NOT TRUST THIS SWEEP: sums of squares.*numbers are wrong"):
+        examine(strict=False)
+    # What was remembered is refused too.
+    with pytest.raises(UserError, match=r"computes wrong numbers .*leave --strict out"):
+        examine(strict=True)
+
+
+def test_a_known_bad_release_is_warned_of_where_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(cache, "kept_in", lambda: None)
+    examine(strict=True)
+    monkeypatch.setattr(doctor, "signature", lambda: {"jaxlib": "0.10.2"})
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    with pytest.warns(UserWarning, match="39103"):
+        examine(strict=False)

@@ -77,6 +77,8 @@ class Experiment:
     """How many of the local devices train at once."""
     precision: Annotated[str, arg(metavar="float32|tf32|bfloat16")] = "float32"
     """Of matrix products; weights, statistics and the optimizer's state are float32 whatever it is."""
+    strict: Flag = False
+    """Refuse to sweep, instead of warning, where jaxbn doctor finds that JAX computes wrong numbers."""
     class_weight: Annotated[str | None, arg(metavar="balanced", help_behavior_hint="")] = None
     """Let every class count the same in training."""
     drop: Annotated[tuple[str, ...], arg(metavar="COL", help_behavior_hint="")] = ()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from jaxbn.cli.doctor import examine
 from jaxbn.cli.options import Flag, MaybeCount
 from jaxbn.cli.progress import display
 from jaxbn.cli.sweep import progress_of, resumable, tell, whole_imports
@@ -50,6 +51,7 @@ def run(arguments: Arguments, *, started: float) -> int:
 
         finished = request_in(arguments.run)[1]
         keep_programs()
+        examine(strict=False)
         with resumable(arguments.run):
             results = resume(
                 arguments.run,

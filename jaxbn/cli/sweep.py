@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from jaxbn.cli import board
+from jaxbn.cli.doctor import examine
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
 from jaxbn.cli.progress import Progress, display
 from jaxbn.study.interrupt import interrupts
@@ -46,6 +47,7 @@ def run(experiment: Experiment, *, started: float) -> int:
 
         run_dir.check_free(out, overwrite=experiment.overwrite)
         keep_programs()
+        examine(strict=experiment.strict)
         machine(experiment.devices)  # Measured here, it is inside what a time budget has to pay for.
 
         space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)

@@ -1,10 +1,14 @@
 """Opening a source by what it is: a built-in name, a file of some kind, a folder, a data frame."""
 
+import contextlib
 import io
+import os
+import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +19,13 @@ from jaxbn.data.idx import read_idx_folder
 from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
 from jaxbn.errors import UserError, unknown
 
+if TYPE_CHECKING:
+    import polars as pl
+
 # What numpy, zipfile and zlib raise for an archive that is no archive, cut off, or encrypted.
 _NPZ_ERRORS = (
     *(ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 
 
@@ -55,7 +62,7 @@ def _read_file(path: Path, header: bool | None, labels: bool) -> Sheet:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     kind = next((suffix for suffix in reversed(suffixes) if suffix != ".gz"), "")
     if data.startswith(b"PAR1") or kind in (".parquet", ".pq"):
-        return _read_parquet(data, str(path))
+        return sheet_of_frame(read_parquet(data, str(path)))
     if kind == ".npz":
         return _read_npz(data, str(path), labels)
     if data.startswith(b"\0\0"):
@@ -63,15 +70,37 @@ def _read_file(path: Path, header: bool | None, labels: bool) -> Sheet:
     return read_delimited(data, str(path), header=header, separator="\t" if kind in (".tsv", ".tab") else None)
 
 
-def _read_parquet(data: bytes, name: str) -> Sheet:
+def read_parquet(data: bytes, name: str) -> "pl.DataFrame":
+    """A table from the content of a file.
+
+    Args:
+        data: the content.
+        name: what to call the file in errors.
+
+    Raises:
+        UserError: it is broken.
+    """
     import polars as pl
 
     try:
-        frame = pl.read_parquet(io.BytesIO(data))
+        with _without_panics():
+            return pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{name} is broken Parquet ({reason}): write or fetch it again") from None
-    return sheet_of_frame(frame)
+
+
+@contextlib.contextmanager
+def _without_panics() -> Iterator[None]:
+    """Keep what polars prints about a broken file, a page of Rust's stack, from the process's stderr."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _read_npz(data: bytes, name: str, labels: bool) -> Sheet:

@@ -1,6 +1,7 @@
 """The one table of hyperparameters. The command line, the documentation, the spaces and the split read it."""
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -334,7 +335,8 @@ def check(name: str, value: Any) -> None:
             expected = "a whole number" if row.kind is int else "a number"
             raise UserError(f"{name} = {number!r} is not {expected}: expected {legal(row)}")
         above = row.low < number if row.open_low else row.low <= number
-        below = number < row.high if row.open_high else number <= row.high and number != float("inf")
+        # A whole number may be beyond what a float holds.
+        below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
         if not (above and below):
             raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
 

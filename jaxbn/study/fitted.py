@@ -189,10 +189,13 @@ class FittedModel:
                 raise ValueError("a classification needs classes, and nothing else has them")
             if (record["task"] == "regression") != (target_scale is not None):
                 raise ValueError("a regression needs a target scale")
+            reading = Reading.from_json(record["reading"])
+            if not {column.name for column in preprocessor.columns} <= set(reading.features):
+                raise ValueError("columns and preprocessing do not go together")
             return cls(
                 config=config,
                 variables=_read_variables(folder / "model.safetensors", config, preprocessor, num_outputs),
-                reading=Reading.from_json(record["reading"]),
+                reading=reading,
                 preprocessor=preprocessor,
                 task=record["task"],
                 classes=classes,
@@ -200,7 +203,7 @@ class FittedModel:
                 target_scale=target_scale,
                 num_outputs=num_outputs,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{folder / 'model.json'} is broken ({error}): save the model again") from error
 
 

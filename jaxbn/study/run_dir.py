@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from jaxbn.data.content import read_bytes
+from jaxbn.data.files import read_parquet
 from jaxbn.errors import UserError
 from jaxbn.search import HYPERPARAMETERS
 from jaxbn.study.files import check_place, new_folder, read_json, write, write_json
@@ -212,7 +214,8 @@ def load(folder: str | Path) -> Run:
         folder,
         lambda: Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")}),
     )
-    trials, curves, lineage = (_read(folder / f"{name}.parquet") for name in TABLES)
+    paths = [folder / f"{name}.parquet" for name in TABLES]
+    trials, curves, lineage = (read_parquet(read_bytes(path), str(path)) for path in paths)
     scores = summary.best.validation
     others = (summary.test, *(b.validation for b in summary.baselines), *(b.test for b in summary.baselines))
     columns = {"trial", "config", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
@@ -261,12 +264,3 @@ def _whole(folder: Path, read: Callable[[], Part]) -> Part:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'run.json'} is broken ({error}): run the sweep again") from error
     return part
-
-
-def _read(path: Path) -> "pl.DataFrame":
-    import polars as pl
-
-    try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{path} cannot be read ({error}): run the sweep again") from error
