@@ -19,6 +19,8 @@ EVERY = 30.0
 """Seconds between two checkpoints."""
 SHARE = 0.03
 """Of the time, at the most, in which checkpoints are written."""
+FIRST = 0.1
+"""Seconds that the first one is thought to take."""
 GENERATIONS = 2
 
 
@@ -35,7 +37,7 @@ class Keeper:
         self.folder = folder
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self.writing: Future[None] | None = None
-        self.began, self.took, self.failed = time.perf_counter(), 0.0, False
+        self.began, self.took, self.failed = time.perf_counter(), FIRST, False
 
     def __enter__(self) -> "Keeper":
         return self

@@ -323,6 +323,8 @@ def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
         return len(times)
 
     with one:
+        assert count(decided=True) == 0
+        one.began -= keeper.FIRST / keeper.SHARE
         assert (count(decided=False), count(decided=True)) == (0, 1)
         one.took = 1e6
         assert count(decided=True) == 1
