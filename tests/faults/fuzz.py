@@ -161,7 +161,7 @@ def signed(folder: Path) -> None:
     """A checkpoint whose manifest has been altered with it, as somebody may who wants to do harm."""
     for checkpoint_folder in folder.iterdir():
         path = checkpoint_folder / "manifest.json"
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             manifest = json.loads(path.read_bytes())
             for name, said in manifest["files"].items():
                 content = (checkpoint_folder / Path(name).name).read_bytes()
