@@ -5,8 +5,22 @@ import itertools
 import numpy as np
 import pytest
 
+import jaxbn
 from benchmarks.reproductions.effective_dimension import relevance
 from benchmarks.reproductions.hpobench import correlations, expected_best, leaders
+from benchmarks.reproductions.ioffe_szegedy import (
+    best_rate,
+    drift,
+    growth,
+    movement,
+    over_time,
+    parts_of,
+    rates_row,
+    steps_to,
+    times_fewer,
+    trained,
+    typical,
+)
 from benchmarks.reproductions.rectangles import LEAST_DIFFERENCE, SIDE, chance_of_winning, quantiles, rectangles
 
 
@@ -81,3 +95,98 @@ def test_the_process_finds_the_input_that_matters():
     x = rng.random((40, 3))
     found = relevance(x, np.sin(6 * x[:, 1]) + 0.01 * rng.normal(size=40))
     assert found.argmax() == 1 and found[1] > 10 * max(found[0], found[2])
+
+
+def test_pictures_are_black_and_white_and_each_is_in_one_part():
+    grey = np.random.default_rng(0).integers(0, 256, (200, 30))
+    parts = parts_of(jaxbn.load_data((grey, np.tile(["a", "b"], 100))), seed=3)
+    assert [part.num_rows for part in parts] == [144, 16, 40]
+    found = np.concatenate([np.asarray(part.x) for part in parts])
+    assert set(np.unique(found)) == {0, 1}
+    places = {tuple(row): place for place, row in enumerate(np.where(grey > 127, 1.0, 0.0).tolist())}
+    seen = [places[tuple(row)] for row in found.tolist()]
+    assert sorted(seen) == list(range(200))
+    labels = np.concatenate([np.asarray(part.y) for part in parts])
+    np.testing.assert_array_equal(labels, np.array(seen) % 2)
+
+
+def test_members_start_alike_and_one_that_takes_no_step_stays_where_it_was():
+    rng = np.random.default_rng(0)
+    grey = 255 * rng.integers(0, 2, (200, 5))
+    parts = parts_of(jaxbn.load_data((grey, np.where(grey[:, 0] > 0, "ink", "paper"))), seed=0)
+    found = trained(0, parts, "sigmoid", "none", (0.0, 1e-9, 1.0), 3)
+    assert found["test"].shape == (3, 3) and found["percentiles"].shape == (3, 3, 3, 100)
+    np.testing.assert_array_equal(found["percentiles"][0], np.repeat(found["percentiles"][0][:1], 3, axis=0))
+    np.testing.assert_allclose(found["percentiles"][1], found["percentiles"][0], atol=1e-6)
+    assert np.abs(found["percentiles"][2] - found["percentiles"][0]).max() > 0.1
+    assert (np.diff(found["percentiles"], axis=2) >= 0).all()
+
+
+def test_a_rate_is_chosen_by_how_it_ends_and_not_by_a_peak_before():
+    valid = np.full((2, 2, 30), 0.5)
+    valid[:, 0, :20] = 0.9
+    valid[0, 1, 20:], valid[1, 1, 20:] = 0.4, 0.7
+    assert best_rate((0.1, 0.3), valid) == 0.3
+
+
+def test_an_input_drifts_in_units_of_its_spread_and_grows_from_its_first():
+    # Inputs of two units: the first keeps its spread and wanders, the second stays and spreads.
+    medians = np.array([[0.0, 5.0], [3.0, 5.0], [-1.0, 5.0]])
+    spreads = np.array([[2.0, 0.5], [2.0, 3.0], [2.0, 1.0]])
+    percentiles = np.stack([medians - 0.25 * spreads, medians, medians + 0.75 * spreads], axis=1)
+    np.testing.assert_allclose(drift(percentiles), [2, 0])
+    np.testing.assert_allclose(growth(percentiles), [1, 6])
+    # In other units of the input, all the same.
+    np.testing.assert_allclose(drift(7 * percentiles + 3), [2, 0], atol=1e-12)
+    np.testing.assert_allclose(growth(7 * percentiles + 3), [1, 6])
+    both = movement(np.stack([percentiles, 2 * percentiles]))
+    assert both["growth"]["seeds"] == pytest.approx([3.5, 3.5]) and both["growth"]["mean"] == pytest.approx(3.5)
+    assert both["typical_unit"] == 1
+    np.testing.assert_allclose(both["typical_percentiles"], percentiles[:, :, 1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_a_typical_unit_has_as_many_below_as_above(count):
+    values = np.random.default_rng(count).permutation(count).astype(float)
+    middle = values[typical(values)]
+    assert (values > middle).sum() - (values < middle).sum() == (count + 1) % 2
+
+
+def test_steps_to_a_level_are_those_of_the_first_epoch_that_reaches_it():
+    scores = np.array([0.1, 0.5, 0.4, 0.9])
+    assert [steps_to(scores, level, steps_per_epoch=60) for level in (0.05, 0.5, 0.51, 0.95)] == [60, 120, 240, np.inf]
+
+
+def test_fewer_steps_are_a_geometric_mean_over_seeds_and_nothing_where_a_seed_does_not_get_there():
+    found = times_fewer(np.array([100.0, 400.0]), np.array([50.0, 50.0]))
+    assert found is not None and found["mean"] == pytest.approx(4)
+    # Student's 97.5 % point with one degree of freedom is tan(0.475 pi), and the error of the mean is log 2.
+    half = 2 ** np.tan(0.475 * np.pi)
+    np.testing.assert_allclose(found["interval_95"], [4 / half, 4 * half])
+    assert times_fewer(np.array([100.0, 400.0]), np.array([50.0, np.inf])) is None
+
+
+def test_each_seed_has_the_level_of_its_own_baseline():
+    baseline = {"test": np.array([[0.5, 0.80, 0.7], [0.5, 0.6, 0.90]]), "loss": np.ones((2, 3))}
+    network = {"test": np.array([[0.795, 0.85, 0.6], [0.8, 0.85, 0.6]]), "loss": np.array([[1, 1, 1], [1, 1, np.nan]])}
+    row = rates_row(network, baseline, steps_per_epoch=10)
+    assert row["to_best"]["steps"] == [20, None]
+    assert row["to_one_point_below"]["steps"] == [10, None]
+    # The third level is 0.8 for all.
+    assert row["to_early"]["steps"] == [20, 10] and row["to_early"]["times_fewer"]["mean"] == pytest.approx(3**0.5)
+    assert row["to_best"]["seeds_that_reach"] == 1 and row["to_best"]["times_fewer"] is None
+    assert row["num_diverged"] == 1 and row["last_loss"] is None
+    assert row["best_test"] == pytest.approx(0.85)
+    assert row["last_gain"] == pytest.approx(np.mean([2.245 / 3 - 2.0 / 3, 2.25 / 3 - 2.0 / 3]))
+    same = rates_row(baseline, baseline, steps_per_epoch=10)
+    assert same["to_best"]["steps"] == [20, 30] and same["to_best"]["median_steps"] == 25
+    assert same["to_best"]["times_fewer"] == {"mean": 1, "interval_95": [1, 1]}
+
+
+def test_differences_over_time_are_of_the_steps_that_they_name():
+    without, with_bn = np.array([[0.1, 0.2, 0.3], [0.1, 0.4, 0.5]]), np.array([[0.2, 0.4, 0.3], [0.4, 0.6, 0.3]])
+    rows = over_time(without, with_bn, steps_per_epoch=60)
+    assert [row["steps"] for row in rows] == [60, 120, 180]
+    np.testing.assert_allclose([row["gain"] for row in rows], [0.2, 0.2, -0.1])
+    np.testing.assert_allclose([row["none"] for row in rows], [0.1, 0.3, 0.4])
+    np.testing.assert_allclose(rows[1]["interval_95_gain"], [0.2, 0.2])
