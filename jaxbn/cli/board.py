@@ -153,7 +153,9 @@ def ties(summary: "Summary") -> str:
         if count
     ]
     rest = f"; of {summary.num_trials:,} trials {' and '.join(fates)}" if fates else ""
-    return f"{others} within one standard error ({score(summary.standard_error)}) of the best{rest}."
+    # Where the best has everything right there is no error to be within.
+    near = f"within one standard error ({score(summary.standard_error)}) of" if summary.standard_error else "as good as"
+    return f"{others} {near} the best{rest}."
 
 
 def comparison(summary: "Summary") -> RenderableType:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Arguments:
     """The arguments; the docstring of each is its help."""
 
-    name: Annotated[Positional[str], arg(metavar="NAME", help_behavior_hint="")] = ""
+    name: Annotated[Positional[str], arg(metavar="[NAME]", help_behavior_hint="")] = ""
     """Show this row in full, such as torch; all rows if not given."""
 
     optimizers: Flag = False

@@ -91,6 +91,10 @@ class Experiment:
     """Print one JSON object on one line, and nothing else."""
 
 
+READ_BY = {"factor": ("halving", "hyperband"), "min_epochs": ("halving", "hyperband"), "interval": ("pbt",)}
+"""The schedulers that read an argument; the others would ignore it in silence."""
+
+
 def dataset_of(experiment: Experiment) -> "Dataset":
     """The data, read as asked.
 
@@ -130,9 +134,23 @@ def settings_of(experiment: Experiment) -> "Settings":
     """
     from jaxbn.study import settings
 
+    _check_scheduler(experiment)
     names = {field.name for field in dataclasses.fields(settings.Settings)} & set(vars(experiment))
     given = {name: getattr(experiment, name) for name in names}
     return settings.settings_of(given | {"enqueue": configs_of(experiment.enqueue)})
+
+
+def _check_scheduler(experiment: Experiment) -> None:
+    """Refuse what the scheduler would not read; where it is no scheduler at all, that is said elsewhere."""
+    from jaxbn.search.schedulers import SCHEDULERS
+
+    for name, schedulers in READ_BY.items():
+        left_out = getattr(experiment, name) == getattr(Experiment, name)
+        if not left_out and experiment.scheduler in set(SCHEDULERS) - set(schedulers):
+            raise UserError(
+                f"--{name.replace('_', '-')} is of {' and '.join(schedulers)}, and --scheduler is "
+                f"{experiment.scheduler}: leave it out, or add --scheduler {schedulers[0]}"
+            )
 
 
 def configs_of(path: Path | None) -> tuple[dict[str, Any], ...]:
@@ -148,7 +166,7 @@ def configs_of(path: Path | None) -> tuple[dict[str, Any], ...]:
     except OSError as error:
         raise UserError(f"cannot read the configurations {str(path)!r}: {error.strerror}; give a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from error
+        raise UserError(f"{path} is not TOML: {error}; write a table [[config]] for each configuration") from error
     configs = tables.get("config")
     is_tables = isinstance(configs, list) and all(isinstance(config, dict) for config in configs)
     if set(tables) != {"config"} or not is_tables:

@@ -117,7 +117,7 @@ class Progress:
             part
             for part in (
                 f"{self.trials:,} of {self.num_trials:,} trials",
-                f"{self.epochs:,} epochs",
+                f"{self.epochs:,} epoch{'s' * (self.epochs != 1)}",
                 best,
                 f"{len(self.diverged)} diverged" if self.diverged else "",
                 f"{self.programs} of {self.num_programs} programs",

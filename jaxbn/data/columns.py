@@ -85,7 +85,7 @@ def describe_columns(table: Table) -> tuple[str, ...]:
             constant.append(column.name)
     kinds: Sequence[tuple[str, list[str]]] = (
         ("without any value", empty),
-        ("the same in every row, so nothing can be learned from it", constant),
+        ("the same in every row, so of no use", constant),
         ("looks like an id, as it numbers the rows (drop it, unless it means something)", running),
     )
     return tuple(f"{what}: {listed(names)}" for what, names in kinds if names)

@@ -49,7 +49,7 @@ def fold_rows(
     limits = [(len(rest), "rows") if groups is None else (len(np.unique(groups)), "groups")]
     if target is not None:
         counts = np.bincount(target, minlength=len(dataset.classes))
-        limits.append((int(counts[counts > 0].min()), "rows in its smallest class"))
+        limits.append((int(counts[counts > 0].min()), "rows in their smallest class"))
     count, units = min(limits)
     if num_folds > count:
         raise UserError(

@@ -63,7 +63,10 @@ def split_rows(
         if not 0 < fraction < 1:
             raise UserError(f"{name} is {fraction}: give a number between 0 and 1, such as 0.2")
     if sum(fractions.values()) >= 1:
-        raise UserError(f"valid_fraction {valid_fraction} and test_fraction {test_fraction} leave no row to train on")
+        raise UserError(
+            f"valid_fraction {valid_fraction} and test_fraction {test_fraction} leave no row to train on: "
+            "give two that are together below 1, such as 0.2 and 0.2"
+        )
     rest = np.arange(dataset.features.num_rows)
     small = _small_classes(dataset, num_parts=1 + len(fractions))
     notes: list[str] = []

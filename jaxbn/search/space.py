@@ -80,7 +80,7 @@ class Space:
         except OSError as error:
             raise UserError(f"cannot read the space {str(path)!r}: {error.strerror}; give a TOML file") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} is not TOML: {error}; see `[learning_rate]` in the README") from error
+            raise UserError(f"{path} is not TOML: {error}; jaxbn space --toml prints a file to begin with") from error
         domains = {}
         for name, table in tables.items():
             try:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxbn.data import Rows
+from jaxbn.data.prepare import Prepared
 from jaxbn.nn.types import Variables
 from jaxbn.search import Config
 from jaxbn.study.fitted import FittedModel
@@ -41,23 +42,29 @@ def judge(setup: Setup, records: Records, model: FittedModel, number: int) -> tu
 
 
 def constant(setup: Setup) -> Baseline:
-    """The baseline that looks at no feature."""
-    prepared, scale = setup.folds[0].prepared, setup.folds[0].prepared.target_scale
+    """The baseline that looks at no feature; its validation scores are, like the winner's, means over the folds."""
 
-    def score(rows: Rows) -> dict[str, float]:
-        return scores(constant_outputs(rows, prepared.train, prepared.num_outputs), rows, setup.metrics, scale)
+    def score(prepared: Prepared, rows: Rows) -> dict[str, float]:
+        outputs = constant_outputs(rows, prepared.train, prepared.num_outputs)
+        return scores(outputs, rows, setup.metrics, prepared.target_scale)
 
-    return Baseline(BASELINES[setup.dataset.task], score(prepared.valid), score(prepared.test))
+    of_folds = [score(fold.prepared, fold.prepared.valid) for fold in setup.folds]
+    valid = {name: float(np.mean([of_fold[name] for of_fold in of_folds])) for name in of_folds[0]}
+    first = setup.folds[0].prepared
+    return Baseline(BASELINES[setup.dataset.task], valid, score(first, first.test))
 
 
 def best_linear(setup: Setup, linear: Records) -> tuple[Baseline, ...]:
-    """The best of the linear models; none where all of them diverged or none was trained."""
+    """The best of the linear models; none where all of them diverged or none was trained.
+
+    Its validation scores are, like the winner's, means over replicates and folds.
+    """
     prepared, scale = setup.folds[0].prepared, setup.folds[0].prepared.target_scale
+    names = [metric.name for metric in setup.metrics]
     baselines = []
     for number in linear.highest(np.arange(len(linear.configs)), 1):
         model = fitted(setup, linear.configs[number], linear.weights[number])
-        valid, test = (
-            scores(model.outputs(rows.x), rows, setup.metrics, scale) for rows in (prepared.valid, prepared.test)
-        )
+        valid = dict(zip(names, linear.final(np.array([number]))[0].tolist(), strict=True))
+        test = scores(model.outputs(prepared.test.x), prepared.test, setup.metrics, scale)
         baselines.append(Baseline(LINEAR_BASELINE, valid, test))
     return tuple(baselines)

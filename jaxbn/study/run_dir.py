@@ -58,7 +58,7 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
     folder = Path(folder)
     if folder.is_symlink() or (folder.exists() and not abandoned(folder)):
         if not overwrite:
-            raise UserError(f"{str(folder)!r} exists already: choose another name, or ask to overwrite it")
+            raise UserError(f"{str(folder)!r} exists already: choose another name, or add --overwrite (overwrite=True)")
         if folder.is_symlink() or not (folder / "run.json").is_file():
             raise UserError(f"{str(folder)!r} is no folder with a run, so it is not overwritten: choose another name")
     check_place(folder)

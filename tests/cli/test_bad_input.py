@@ -75,11 +75,15 @@ def refused(argv, capsys):
         ("sweep iris --num-configs 0", ["num_configs = 0", "at least 1"]),
         ("sweep iris --num-epochs -1", ["num_epochs = -1", "at least 1"]),
         ("sweep iris --seed -1", ["seed = -1"]),
-        ("sweep iris --valid-fraction 0.6 --test-fraction 0.4", ["leave no row"]),
+        ("sweep iris --valid-fraction 0.6 --test-fraction 0.4", ["leave no row", "together below 1"]),
         ("sweep iris --valid-fraction 0", ["valid_fraction is 0.0"]),
         ("sweep iris --test-fraction 0.001", ["test_fraction 0.001", "empty"]),
         ("sweep iris --space nowhere.toml", ["nowhere.toml"]),
         ("sweep iris --sampler grid --num-configs 2", ["grid"]),
+        ("sweep iris --factor 1", ["--factor is of halving and hyperband, and --scheduler is none", "leave it out"]),
+        ("sweep iris --min-epochs 3 --scheduler pbt", ["--min-epochs is of halving", "--scheduler is pbt"]),
+        ("plan iris --interval 2 --scheduler halving", ["--interval is of pbt", "add --scheduler pbt"]),
+        ("sweep iris --factor 2 --scheduler halvin", ["unknown scheduler 'halvin'", "did you mean 'halving'"]),
         ("plan good.csv --target knd", ["did you mean 'kind'"]),
     ],
 )
@@ -109,7 +113,7 @@ def test_arguments(here, capsys, argv, words):
         ("[batch_size]\nlow = 1.5\nhigh = 8\n", ["line 1", "whole number"]),
         ("[momentum]\nlow = 0.9\n", ["line 1", "low and high"]),
         ("momentum = 0.9\n", ["line 1", "value = 0.9"]),
-        ("[momentum\n", ["line 1", "not TOML"]),
+        ("[momentum\n", ["line 1", "not TOML", "jaxbn space --toml"]),
         ('[b1]\nlow = 0.8\nhigh = 0.9\nwhen = { optimiser = "adam" }\n', ["did you mean 'optimizer'"]),
     ],
 )
@@ -131,7 +135,7 @@ def test_space(here, capsys, toml, words):
         ("config = [1, 2]\n", ["no tables [[config]]"]),
         ("config = [{ learning_rate = 0.1 }, 2]\n", ["no tables [[config]]"]),
         ("[[config]]\nlearning_rate = 0.1\n[other]\n", ["others beside them"]),
-        ("[[config]\n", ["trusted.toml is not TOML"]),
+        ("[[config]\n", ["trusted.toml is not TOML", "[[config]] for each"]),
         ("[[config]]\nlerning_rate = 0.1\n", ["'lerning_rate'", "did you mean 'learning_rate'"]),
         ("[[config]]\nlearning_rate = [0.1]\n", ["learning_rate = [0.1] is not a number"]),
         ("[[config]]\nlearning_rate = 0.1\n" * 3, ["3 configurations are enqueued and num_configs is 2"]),
@@ -151,6 +155,7 @@ def test_enqueued_configurations(here, capsys, toml, words):
         ("", ["empty"]),
         ("u,v,kind\n1,2,a\n1,2\n3,4,b\n", ["line 3"]),
         ("u,v,kind\n" + "1,2,a\n" * 20, ["one class", "'a'"]),
+        ("u,v,kind\n", ["one row only", "a header is none"]),
         (
             "u,v,kind\n" + "".join(f"{i},2,name{i}\n" for i in range(60)),
             ["60 classes", "is this regression?"],
@@ -176,7 +181,7 @@ def test_a_broken_parquet_file(here, capsys):
 def test_an_existing_run_is_kept(here, capsys, finished):
     shutil.copytree(finished, "run")
     before = (here / "run/run.json").read_bytes()
-    assert "exists already" in refused("sweep iris --out run", capsys)
+    assert "exists already: choose another name, or add --overwrite" in refused("sweep iris --out run", capsys)
     assert "exists already" in refused("plan iris --out run", capsys)
     assert "unknown data set" in refused("sweep irs --out run --overwrite", capsys)
     assert (here / "run/run.json").read_bytes() == before

@@ -45,7 +45,7 @@ def test_a_real_table(tmp_path):
     said = "\n".join(dataset.notes)
     assert "the target is taken to be 'grade', as the last column" in said
     assert "looks like an id, as it numbers the rows (drop it, unless it means something): 'id'" in said
-    assert "the same in every row, so nothing can be learned from it: 'flat'" in said
+    assert "the same in every row, so of no use: 'flat'" in said
 
 
 @pytest.mark.parametrize(

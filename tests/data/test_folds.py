@@ -57,7 +57,7 @@ def test_groups_stay_whole(tmp_path, task):
 
 
 def test_more_folds_than_a_class_has_rows():
-    with pytest.raises(UserError, match=r"41 folds .* 40 rows in its smallest class outside the test split"):
+    with pytest.raises(UserError, match=r"41 folds .* 40 rows in their smallest class outside the test split"):
         fold_rows(load_data("iris"), num_folds=41)
 
 
@@ -75,11 +75,11 @@ def labels(data, rows):
 def test_more_folds_than_a_class_has_rows_where_rows_are_grouped(tmp_path):
     # Every class too small: scikit-learn would raise its own error.
     data = grouped(tmp_path / "all.csv", ["abcde"[row % 5] for row in range(18)], [f"p{row}" for row in range(18)])
-    with pytest.raises(UserError, match=r"^5 folds were asked for and the data have \d rows in its smallest class"):
+    with pytest.raises(UserError, match=r"^5 folds were asked for and the data have \d rows in their smallest class"):
         fold_rows(data, num_folds=5)
     # Only one too small: scikit-learn would warn.
     data = grouped(tmp_path / "one.csv", ["a"] * 40 + ["b"] * 40 + ["c"] * 3, [f"p{row}" for row in range(83)])
-    with pytest.raises(UserError, match=r"the data have [123] rows in its smallest class outside the test split"):
+    with pytest.raises(UserError, match=r"the data have [123] rows in their smallest class outside the test split"):
         fold_rows(data, num_folds=5)
 
 

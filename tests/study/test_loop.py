@@ -14,8 +14,9 @@ from jaxbn.data import fold_rows
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.errors import UserError
 from jaxbn.search import Choice, Config, Float, Int, Space, from_values
-from jaxbn.search.propose import random
+from jaxbn.search.propose import grid, random
 from jaxbn.study.loop import Ranked
+from jaxbn.study.setup import LINEAR, NUM_LINEAR
 
 EPOCHS = 9
 SPACE = Space(
@@ -275,6 +276,17 @@ def test_repeats_rank_by_the_mean(repeated):
     assert board["valid_accuracy_se"][0] == pytest.approx(error)
 
 
+def test_baselines_are_validated_as_the_winner_is(repeated):
+    majority, linear = repeated.summary.baselines
+    wine = jaxbn.load_data("wine")
+    splits, _ = fold_rows(wine, num_folds=3)
+    shares = [np.mean(wine.target[s.valid] == np.bincount(wine.target[s.train]).argmax()) for s in splits]
+    assert majority.validation["accuracy"] == pytest.approx(np.mean(shares))
+    alone = jaxbn.sweep(grid(0, LINEAR, None, NUM_LINEAR), "wine", num_epochs=3, replicates=2, folds=3)
+    for name, score in alone.best.validation.items():
+        assert linear.validation[name] == pytest.approx(score, rel=1e-3)
+
+
 def test_a_replicate_is_the_run_of_a_config_alone(repeated):
     # Replicate 0 of fold 0 of a list of one configuration is trial 0 of that configuration in any sweep.
     config = random(0, SPACE, None, 1)[0]
@@ -322,7 +334,7 @@ def test_time_budget_too_small():
         ({"num_config": 3}, r"unknown setting 'num_config' \(did you mean 'num_configs'\?\)"),
         ({"factor": 1, "scheduler": "halving"}, "reduction factor of 1"),
         ({"min_epochs": 5, "num_epochs": 3, "scheduler": "halving"}, "first rung after 5 epochs"),
-        ({"folds": 100}, r"100 folds were asked for and the data have \d+ rows in its smallest class"),
+        ({"folds": 100}, r"100 folds were asked for and the data have \d+ rows in their smallest class"),
         ({"replicates": 0}, "replicates = 0 is no whole number of at least 1"),
         ({"time_budget": -1}, "time_budget = -1"),
         ({"target_score": float("nan")}, "target_score = nan"),
