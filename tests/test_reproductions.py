@@ -2,10 +2,13 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxbn
+from benchmarks.reproductions import santurkar
 from benchmarks.reproductions.effective_dimension import relevance
 from benchmarks.reproductions.hpobench import correlations, expected_best, leaders
 from benchmarks.reproductions.ioffe_szegedy import (
@@ -190,3 +193,50 @@ def test_differences_over_time_are_of_the_steps_that_they_name():
     np.testing.assert_allclose([row["gain"] for row in rows], [0.2, 0.2, -0.1])
     np.testing.assert_allclose([row["none"] for row in rows], [0.1, 0.3, 0.4])
     np.testing.assert_allclose(rows[1]["interval_95_gain"], [0.2, 0.2])
+
+
+def test_the_loss_of_the_linear_network_is_that_of_numpy():
+    layers, x, y = santurkar.linear_problem(jax.random.key(3), normalized=True)
+    h = np.asarray(x, float)
+    for place, layer in enumerate(layers):
+        h = h @ np.asarray(layer.kernel, float)
+        if place + 1 < santurkar.DEPTH:
+            h = (h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5)
+    assert float(santurkar.linear_loss(layers, x, y)) == pytest.approx(
+        0.5 * np.square(h - np.asarray(y)).mean(), rel=1e-3
+    )
+    plain, same, _ = santurkar.linear_problem(jax.random.key(3), normalized=False)
+    assert plain[0].norm is None and (same == x).all() and (plain[4].kernel == layers[4].kernel).all()
+
+
+def test_the_shift_is_what_the_steps_below_do_to_a_gradient():
+    def layer(value):
+        return santurkar.Layer(jnp.array([value]), None)
+
+    # The loss is a b c: the gradient of c is a b.
+    def gradient(layers):
+        a, b, c = (float(one.kernel[0]) for one in layers)
+        return tuple(map(layer, (b * c, a * c, a * b)))
+
+    layers, stepped = tuple(map(layer, (2.0, 3.0, 5.0))), tuple(map(layer, (1.0, -1.0, 50.0)))
+    length, cosine = santurkar.shift_of(layers, stepped, 2, gradient)
+    assert float(length) == pytest.approx(7 / 6) and float(cosine) == pytest.approx(-1)
+    # Nothing is below the first layer.
+    assert float(santurkar.shift_of(layers, stepped, 0, gradient)[0]) == 0
+
+
+def test_noise_has_the_moments_it_should_and_differs_from_call_to_call():
+    z = np.random.default_rng(0).normal(size=(4000, 200)).astype(np.float32)
+    one, other = (np.asarray(santurkar.noise(jax.random.key(seed), jnp.asarray(z))) for seed in (0, 1))
+    assert np.abs(one.mean(0)).max() < 0.6 and one.mean(0).std() == pytest.approx(0.5 / np.sqrt(3), rel=0.15)
+    assert one.std(0).min() > 0.95 and one.std(0).max() < 1.32 and one.std(0).mean() == pytest.approx(1.13, abs=0.03)
+    assert np.abs(one.mean(0) - other.mean(0)).max() > 0.3
+
+
+def test_along_the_gradient_of_a_square_loss_and_gradient_change_as_they_must():
+    # Half the square: the gradient is w itself, so a step of length t of |w| leads to (1 - t) w.
+    w = jnp.array([3.0, 4.0])
+    change, turned = santurkar.along(lambda p: (0.5 * (p**2).sum(), p), w)
+    t = np.array(santurkar.ALONG)
+    np.testing.assert_allclose(change, 12.5 * ((1 - t) ** 2 - 1), rtol=1e-4)
+    np.testing.assert_allclose(turned, t, rtol=1e-4)

@@ -413,11 +413,11 @@ def figure(record: dict[str, Any], path: Path) -> None:
         panels[3].errorbar(place, middle, yerr=[[middle - low], [high - middle]], fmt="o", capsize=4, color=colors[way])
     panels[3].set_xticks(places, ["without", "batch norm", "noisy"])
     panels[3].set_xlim(-0.5, len(WAYS) - 0.5)
-    panels[3].set_ylim(bottom=0)
+    panels[3].set_yscale("log")
     tidy(panels[0], x="step", y="loss", title="linear network, 25 layers")
     tidy(panels[1], x="step", y="cosine before and after", title="how the gradient turns")
     tidy(panels[2], x="epoch", y="training accuracy, %", title="digits, 8 hidden layers")
-    tidy(panels[3], y="change of the gradient", title="along the gradient")
+    tidy(panels[3], y="change of the gradient, relative", title="along the gradient")
     legend(panels[2], loc="lower right")
     panels[0].figure.savefig(path, dpi=150)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from jaxbn.engine.run import Event, TileEpoch
     from jaxbn.nn.metrics import Metric
-    from jaxbn.study.loop import Ranked
+    from jaxbn.study.loop import Ranked, Resumed
 
 PLAIN_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
@@ -62,10 +62,10 @@ class Progress:
     best: float | None = None
     since: float | None = None
 
-    def record(self, event: "Event | Ranked") -> None:
+    def record(self, event: "Event | Ranked | Resumed") -> None:
         """Take in an event of the engine, or a ranking."""
         from jaxbn.engine.run import Compiled
-        from jaxbn.study.loop import Ranked
+        from jaxbn.study.loop import Ranked, Resumed
 
         if isinstance(event, Compiled):
             self.programs += 1
@@ -76,6 +76,9 @@ class Progress:
             self.before += event.trials - event.kept
             self.ended.clear()
             self.best = event.best
+        elif isinstance(event, Resumed):
+            self.ranked, self.epochs, self.before = event.ranked, event.epochs, event.ended
+            self.done = max(sum(self.segments[: event.ranked]), event.epochs)
         else:
             self._record_epoch(event)
 
@@ -160,7 +163,7 @@ class Display:
         if self.live is not None:
             self.live.update(progress)
 
-    def record(self, event: "Event | Ranked") -> None:
+    def record(self, event: "Event | Ranked | Resumed") -> None:
         """Take in an event, from whatever thread."""
         if self.progress is None:
             return

@@ -57,7 +57,7 @@ def run(arguments: Arguments, *, started: float) -> int:
                 arguments.run,
                 arguments.data,
                 devices=arguments.devices,
-                on_start=lambda setup, state: shown.follow(progress_of(setup, state)),
+                on_start=lambda setup: shown.follow(progress_of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )

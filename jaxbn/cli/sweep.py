@@ -19,7 +19,6 @@ from jaxbn.study.interrupt import interrupts
 if TYPE_CHECKING:
     from jaxbn.study.results import Results
     from jaxbn.study.setup import Setup
-    from jaxbn.study.state import SweepState
 
 TOP = 5
 
@@ -57,7 +56,7 @@ def run(experiment: Experiment, *, started: float) -> int:
                 dataset,
                 run_dir=out,
                 overwrite=experiment.overwrite,
-                on_start=lambda setup, state: shown.follow(progress_of(setup, state)),
+                on_start=lambda setup: shown.follow(progress_of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
                 **vars(settings),
@@ -94,22 +93,15 @@ def resumable(out: Path) -> Iterator[None]:
         raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {out}") from stop
 
 
-def progress_of(setup: "Setup", state: "SweepState") -> Progress:
+def progress_of(setup: "Setup") -> Progress:
     """What is to be shown of a sweep."""
-    repeats, segments, ranked = setup.settings.repeats, [], 0
-    for number, size in enumerate(setup.rounds):
+    repeats, segments = setup.settings.repeats, []
+    for size in setup.rounds:
         before = 0
-        for place, rung in enumerate(setup.scheduler.rungs(size, setup.plan.num_epochs)):
+        for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
             segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
             before = rung.epochs
-            ranked += (number, place) < (state.round, state.rung)
-    records = state.records
-    alive = 0 if state.alive is None else len(state.alive)
     return Progress(
-        epochs=(trained := int(records.epochs.sum())),
-        ranked=ranked,
-        done=max(sum(segments[:ranked]), trained),
-        before=len(records.epochs) - alive * repeats,
         num_trials=sum(setup.rounds) * repeats,
         num_epochs=setup.plan.num_epochs,
         segments=tuple(segments),

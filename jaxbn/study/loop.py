@@ -33,7 +33,30 @@ class Ranked:
     best: float | None
 
 
-Listener = Callable[[Event | Ranked], None]
+@dataclasses.dataclass(frozen=True)
+class Resumed:
+    """A sweep goes on from a checkpoint.
+
+    Attributes:
+        epochs: that its trials have trained.
+        ended: trials that do not train on.
+        ranked: how often configurations have been ranked.
+    """
+
+    epochs: int
+    ended: int
+    ranked: int
+
+    @classmethod
+    def at(cls, setup: Setup, state: SweepState) -> "Resumed":
+        """Where a state is."""
+        records, before = state.records, setup.rounds[: state.round]
+        alive = 0 if state.alive is None else len(state.alive) * records.repeats
+        ranked = sum(len(setup.scheduler.rungs(size, setup.plan.num_epochs)) for size in before) + state.rung
+        return cls(int(records.epochs.sum()), len(records.epochs) - alive, ranked)
+
+
+Listener = Callable[[Event | Ranked | Resumed], None]
 
 
 def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, between: Callable[[bool], None]) -> None:
@@ -190,7 +213,7 @@ def listening(setup: Setup, clock: Clock, stop: Callable[[], None], on_event: Li
     target, single = setup.settings.target_score, setup.settings.repeats == 1
     beyond = sum(setup.rounds) * setup.settings.repeats
 
-    def listen(event: Event | Ranked) -> None:
+    def listen(event: Event | Ranked | Resumed) -> None:
         if isinstance(event, Compiled):
             clock.compiling.append((event.start, event.start + event.seconds))
         if isinstance(event, TileEpoch) and target is not None and single and event.trials[0] < beyond:

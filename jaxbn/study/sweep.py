@@ -17,14 +17,14 @@ from jaxbn.study.clock import Clock
 from jaxbn.study.conduct import conduct
 from jaxbn.study.interrupt import Interrupted
 from jaxbn.study.keeper import newest
-from jaxbn.study.loop import Listener
+from jaxbn.study.loop import Listener, Resumed
 from jaxbn.study.request import check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
 from jaxbn.study.setup import Setup, set_up
 from jaxbn.study.state import SweepState
 
-Starter = Callable[[Setup, SweepState], None]
+Starter = Callable[[Setup], None]
 
 
 def sweep(
@@ -47,7 +47,7 @@ def sweep(
         run_dir: where to write the run, with checkpoints while it is not finished; None writes nothing.
         overwrite: replace a run that is there.
         resume: go on with a run that is there and not finished, and read one that is.
-        on_start: called with what has been settled and how far the sweep is, before anything compiles.
+        on_start: called with what has been settled, before anything compiles.
         on_event: called, also from worker threads, as programs and epochs finish and configurations are ranked.
         import_seconds: time that had gone before the call.
         **settings: how to search: the fields of `Settings`, such as `num_configs`, `num_epochs`, `sampler`,
@@ -78,7 +78,7 @@ def sweep(
     check_memory(setup.plan, workers(asked.devices)[0])
     state = SweepState.fresh(setup, Clock(began, import_seconds))
     if on_start is not None:
-        on_start(setup, state)
+        on_start(setup)
     if run_dir is None:
         return _to_the_end(setup, state, None, on_event)
     with directory.begun(run_dir, request_of(setup), overwrite=overwrite) as folder:
@@ -139,7 +139,9 @@ def _resume(
             notes.append(f"the run was begun on {request.device} and goes on on {here}: its numbers agree to rounding")
         setup = setup.noting(*notes)
         if on_start is not None:
-            on_start(setup, state)
+            on_start(setup)
+        if on_event is not None:
+            on_event(Resumed.at(setup, state))
         return _to_the_end(setup, state, folder, on_event)
 
 

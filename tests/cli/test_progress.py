@@ -8,7 +8,7 @@ from jaxbn.cli import progress
 from jaxbn.cli.progress import Display, Progress, display
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.nn.metrics import Metric
-from jaxbn.study.loop import Ranked
+from jaxbn.study.loop import Ranked, Resumed
 
 
 def of(num_trials=4, num_epochs=2, greater=True):
@@ -29,6 +29,14 @@ def test_what_has_happened():
     seen.record(epoch([0, 1], 2, [0.7, 0.3]))
     assert (seen.trials, seen.epochs, seen.best, seen.share) == (2, 4, 0.7, 0.5)
     assert seen.line() == "2 of 4 trials · 4 epochs · best accuracy 0.7000 · 1 of 3 programs"
+
+
+def test_a_sweep_that_goes_on_is_shown_from_where_it_was():
+    seen = Progress(6, 4, (6, 2 * 3), 3, of().metric, rank_by=1)
+    seen.record(Resumed(epochs=7, ended=4, ranked=1))
+    assert (seen.trials, seen.epochs, seen.share) == (4, 7, 7 / 12)
+    seen.record(epoch([1], 3, [0.5]))
+    assert (seen.trials, seen.epochs, seen.share) == (4, 8, 8 / 12)
 
 
 def test_the_baseline_is_not_counted():
