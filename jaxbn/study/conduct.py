@@ -14,7 +14,7 @@ from jaxbn.engine.tiles import TileResult
 from jaxbn.errors import UserError
 from jaxbn.study import run_dir as directory
 from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
-from jaxbn.study.interrupt import Interrupted, interrupts
+from jaxbn.study.interrupt import Interrupted, Interrupts
 from jaxbn.study.judge import best_linear, constant, fitted, judge
 from jaxbn.study.keeper import Keeper
 from jaxbn.study.loop import Listener, listening, search
@@ -31,7 +31,9 @@ SETTLE = 8.0
 """Seconds that an interrupt waits for epochs to end: who sends it may lose patience after ten."""
 
 
-def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> Results:
+def conduct(
+    setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None, interrupted: Interrupts
+) -> Results:
     """Train what is left, judge, and write.
 
     Where a device has no memory left, tiles are halved, and what had not ended goes on from the last decision.
@@ -41,6 +43,7 @@ def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: List
         state: how far it is.
         folder: the run directory, where checkpoints are kept; None keeps and writes nothing.
         on_event: called, also from worker threads, as programs and epochs finish and configurations are ranked.
+        interrupted: looked at between results.
 
     Raises:
         UserError: every trial diverged, or there was no time for any.
@@ -48,7 +51,7 @@ def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: List
     """
     while True:
         try:
-            train(setup, state, folder, on_event)
+            train(setup, state, folder, on_event, interrupted)
             break
         except JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or setup.plan.largest_tile == 1:
@@ -70,7 +73,9 @@ def conduct(setup: Setup, state: SweepState, folder: Path | None, on_event: List
     return results
 
 
-def train(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> None:
+def train(
+    setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None, interrupted: Interrupts
+) -> None:
     """Train what is left. The arguments are those of `conduct`.
 
     Raises:
@@ -82,7 +87,6 @@ def train(setup: Setup, state: SweepState, folder: Path | None, on_event: Listen
     arrays = [host_data(fold.prepared, problem) for fold, problem in zip(setup.folds, setup.plan.problems, strict=True)]
     tell = listening(setup, clock, lambda: trainer.stop(), on_event)
     with contextlib.ExitStack() as stack:
-        interrupted = stack.enter_context(interrupts())
         keeper = None if folder is None else stack.enter_context(Keeper(folder / directory.CHECKPOINTS))
         trainer = stack.enter_context(
             Trainer(

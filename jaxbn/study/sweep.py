@@ -15,7 +15,7 @@ from jaxbn.search import Config, Space
 from jaxbn.study import run_dir as directory
 from jaxbn.study.clock import Clock
 from jaxbn.study.conduct import conduct
-from jaxbn.study.interrupt import Interrupted
+from jaxbn.study.interrupt import Interrupted, Interrupts, interrupts
 from jaxbn.study.keeper import newest
 from jaxbn.study.loop import Listener, Resumed
 from jaxbn.study.request import check_same, request_of, setup_of
@@ -79,10 +79,12 @@ def sweep(
     state = SweepState.fresh(setup, Clock(began, import_seconds))
     if on_start is not None:
         on_start(setup)
-    if run_dir is None:
-        return _to_the_end(setup, state, None, on_event)
-    with directory.begun(run_dir, request_of(setup), overwrite=overwrite) as folder:
-        return _to_the_end(setup, state, folder, on_event)
+    # From before there is a run: what is interrupted afterwards says how to go on.
+    with interrupts() as interrupted, contextlib.ExitStack() as stack:
+        folder = None
+        if run_dir is not None:
+            folder = stack.enter_context(directory.begun(run_dir, request_of(setup), overwrite=overwrite))
+        return _to_the_end(setup, state, folder, on_event, interrupted)
 
 
 def resume(
@@ -127,7 +129,7 @@ def _resume(
     began: float,
     import_seconds: float,
 ) -> Results:
-    with directory.taken_up(folder) as request:
+    with interrupts() as interrupted, directory.taken_up(folder) as request:
         if request is None:
             return Results.load(folder)
         setup = setup_of(request, asked, data, devices=devices)
@@ -142,12 +144,14 @@ def _resume(
             on_start(setup)
         if on_event is not None:
             on_event(Resumed.at(setup, state))
-        return _to_the_end(setup, state, folder, on_event)
+        return _to_the_end(setup, state, folder, on_event, interrupted)
 
 
-def _to_the_end(setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None) -> Results:
+def _to_the_end(
+    setup: Setup, state: SweepState, folder: Path | None, on_event: Listener | None, interrupted: Interrupts
+) -> Results:
     try:
-        return conduct(setup, state, folder, on_event)
+        return conduct(setup, state, folder, on_event, interrupted)
     except Interrupted as stop:
         results = stop.partial() if _in_notebook() else None
         if results is None:

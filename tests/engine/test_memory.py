@@ -47,10 +47,10 @@ def test_what_does_not_fit_is_refused(monkeypatch):
 
 
 def test_a_sweep_refuses_before_it_compiles(monkeypatch):
-    from jaxbn.study import sweep
+    from jaxbn.study import conduct
 
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
-    monkeypatch.setattr(sweep, "Trainer", lambda *_, **__: pytest.fail("something was compiled"))
+    monkeypatch.setattr(conduct, "Trainer", lambda *_, **__: pytest.fail("something was compiled"))
     with pytest.raises(UserError, match="curves, results and data"):
         jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=1)
 

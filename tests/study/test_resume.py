@@ -332,6 +332,14 @@ def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
         assert count(decided=False) == 2
 
 
+@pytest.fixture
+def interruptible():
+    """Interrupts are seen even where the tests run in the background of a shell, which lets them ignore those."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(which):
     main = threading.main_thread().ident
     assert main is not None
@@ -339,7 +347,7 @@ def send(which):
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_saves_and_says_how_to_go_on(whole, tmp_path, which):
+def test_an_interrupt_saves_and_says_how_to_go_on(whole, tmp_path, interruptible, which):
     folder, told = tmp_path / "run", []
 
     def once(event):
@@ -355,7 +363,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(whole, tmp_path, which):
     check_same(jaxbn.resume(folder), whole("folds"))
 
 
-def test_partial_results_hold_what_was_trained(whole, tmp_path):
+def test_partial_results_hold_what_was_trained(whole, interruptible):
     done = []
 
     def late(event):
@@ -448,7 +456,7 @@ def test_results_that_cannot_be_written_can_be_made_again(whole, tmp_path, monke
     check_same_on_disk(tmp_path / "run", whole("halving"))
 
 
-def test_an_interrupted_cell_of_a_notebook_has_results(monkeypatch):
+def test_an_interrupted_cell_of_a_notebook_has_results(monkeypatch, interruptible):
     shell = types.SimpleNamespace(get_ipython=lambda: object())
     monkeypatch.setitem(sys.modules, "IPython", shell)
     done = []

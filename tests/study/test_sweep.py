@@ -269,7 +269,7 @@ def test_time_is_counted_once():
 def test_what_is_said_where_no_trial_has_a_score(epochs, diverged, said):
     from types import SimpleNamespace
 
-    from jaxbn.study.sweep import nothing_left
+    from jaxbn.study.conduct import nothing_left
 
     setup = SimpleNamespace(settings=SimpleNamespace(time_budget=8.0))
     records = SimpleNamespace(epochs=np.array([*epochs, 1]), diverged=np.array([*diverged, 1], bool))
