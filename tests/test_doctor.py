@@ -204,9 +204,12 @@ def test_wrong_numbers_are_warned_of_and_refused_if_asked(tmp_path, monkeypatch)
 
 
 def test_a_known_bad_release_is_warned_of_where_nothing_is_kept(monkeypatch):
+    tried = []
     monkeypatch.setattr(cache, "kept_in", lambda: None)
+    monkeypatch.setattr(doctor, "diagnose", lambda: tried.append(1))
     examine(strict=True)
     monkeypatch.setattr(doctor, "signature", lambda: {"jaxlib": "0.10.2"})
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    with pytest.warns(UserWarning, match="39103"):
+    with pytest.warns(UserWarning, match="39103") as told:
         examine(strict=False)
+    assert len(told) == 1 and tried == []

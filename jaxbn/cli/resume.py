@@ -11,7 +11,8 @@ from tyro.conf import Positional, arg
 from jaxbn.cli.doctor import examine
 from jaxbn.cli.options import Flag, MaybeCount
 from jaxbn.cli.progress import display
-from jaxbn.cli.sweep import progress_of, resumable, tell, whole_imports
+from jaxbn.cli.sweep import progress_of, resumable, tell
+from jaxbn.study.interrupt import interrupts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ def run(arguments: Arguments, *, started: float) -> int:
         UserError: it cannot be gone on with.
     """
     with display(f"Starting JAX and reading {arguments.run}") as shown:
-        with whole_imports():
+        with interrupts():
             from jaxbn.engine.cache import keep_programs
             from jaxbn.study.run_dir import request_in
             from jaxbn.study.sweep import resume

@@ -38,7 +38,7 @@ def run(experiment: Experiment, *, started: float) -> int:
     """
     out = experiment.out or free_name(experiment.data, time.strftime("%Y%m%d-%H%M%S"))
     with display(f"Starting JAX and reading {experiment.data}") as shown:
-        with whole_imports():
+        with interrupts():  # In the middle of an import one may be lost, or make an error.
             from jaxbn.engine.cache import keep_programs
             from jaxbn.engine.machine import machine
             from jaxbn.study import run_dir
@@ -63,15 +63,6 @@ def run(experiment: Experiment, *, started: float) -> int:
             )
     tell(results, out, as_json=experiment.json)
     return 0
-
-
-@contextlib.contextmanager
-def whole_imports() -> Iterator[None]:
-    """Let an interrupt wait until modules have been loaded: in the middle of one it may be lost, or make an error."""
-    with interrupts() as interrupted:
-        yield
-    if interrupted.came is not None:
-        raise KeyboardInterrupt
 
 
 def tell(results: "Results", out: Path, *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """A sweep from what has been settled, or from where it was left, to the results."""
 
 import contextlib
+import functools
 import shutil
 import warnings
 from pathlib import Path
@@ -96,7 +97,7 @@ def train(
                 on_event=tell,
                 deadline=ends,
                 devices=asked.devices,
-                report=REPORT,
+                report=float("inf") if keeper is None else REPORT,
             )
         )
 
@@ -107,16 +108,12 @@ def train(
                 if keeper is not None and not keeper.save(state, trainer.begun):
                     told += ", from an older checkpoint: the last one could not be written"
                 begun = dict(trainer.begun)
-                raise Interrupted(f"interrupted; {told}", interrupted.came, lambda: partial(setup, state, begun))
+                found = functools.cache(lambda: partial(setup, state, begun))
+                raise Interrupted(f"interrupted; {told}", interrupted.dealt_with(), found)
             if keeper is not None:
                 keeper.consider(state, trainer.begun, decided=decided)
 
-        try:
-            search(setup, trainer, state, tell, between)
-        except Exception as error:
-            if keeper is not None:
-                error.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {folder}")
-            raise
+        search(setup, trainer, state, tell, between)
 
 
 def partial(setup: Setup, state: SweepState, begun: dict[int, TileResult]) -> Results | None:

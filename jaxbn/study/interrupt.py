@@ -25,23 +25,33 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """The first signal that came, which waits to be looked at."""
+    """The first signal that came, which waits to be dealt with."""
 
     came: signal.Signals | None = None
+
+    def dealt_with(self) -> signal.Signals:
+        """The signal; nobody need see to it any more."""
+        assert self.came is not None
+        came, self.came = self.came, None
+        return came
 
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[Interrupts]:
     """Note the first interrupt instead of raising it. A second one is raised at once.
 
-    Only on the main thread, which alone gets signals; a handler that somebody else has set is left alone.
+    What nobody has dealt with in the end is sent again, so that no interrupt is lost. Only on the main thread, which
+    alone gets signals; a handler that somebody else has set is left alone.
     """
     noted = Interrupts()
     old: dict[signal.Signals, object] = {}
+    seen = 0
 
     def note(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
         del frame
-        if noted.came is not None:
+        seen += 1
+        if seen > 1:
             raise KeyboardInterrupt
         noted.came = signal.Signals(number)
 
@@ -55,3 +65,5 @@ def interrupts() -> Iterator[Interrupts]:
     finally:
         for which, handler in old.items():
             signal.signal(which, handler)  # type: ignore[arg-type]
+    if noted.came is not None:
+        signal.raise_signal(noted.came)

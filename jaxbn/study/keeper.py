@@ -46,6 +46,9 @@ class Keeper:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.thread.shutdown(wait=True)
+        if isinstance(value, Exception):
+            # Whatever went wrong, its traceback ends with what is left.
+            value.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {self.folder.parent}")
 
     def consider(self, state: SweepState, begun: dict[int, TileResult], *, decided: bool) -> None:
         """Write a checkpoint if it is time for one.

@@ -14,15 +14,21 @@ from jaxbn.study.results import Results
 SWEEP = ["sweep", "iris", "--num-configs", "12", "--num-epochs", "6", "--scheduler", "halving", "--out", "run"]
 
 
+START = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("jaxbn", run_name="__main__")
+"""
+"""In the background of a shell interrupts are ignored, and children inherit that."""
+
+
 def command(*argv: str, cwd: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "jaxbn", *argv],
+        [sys.executable, "-c", START, *argv],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # In the background of a shell interrupts are ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

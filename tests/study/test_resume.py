@@ -19,8 +19,10 @@ from jaxbn.engine.run import TileEpoch
 from jaxbn.study import checkpoint, conduct, files, keeper
 from jaxbn.study.clock import Clock
 from jaxbn.study.lock import locked
+from jaxbn.study.loop import Resumed
 from jaxbn.study.records import Records
 from jaxbn.study.run_dir import request_in
+from jaxbn.study.setup import NUM_LINEAR
 from jaxbn.study.state import SweepState
 
 SPACE = Space(
@@ -90,14 +92,18 @@ def eager(monkeypatch):
     monkeypatch.setattr(conduct, "REPORT", 0.0)
 
 
-def kill_at(monkeypatch, number):
-    """End the sweep at a chance to save it; what was saved there is on the disk."""
+def anything(decided, state, begun):
+    """While programs compile there is nothing to save, for however long that takes."""
+    return decided or bool(begun) or bool(state.records.epochs.any())
+
+
+def kill_at(monkeypatch, number, worth=anything):
+    """End the sweep at a chance to save it that is worth it; what was saved there is on the disk."""
     seen, consider = [0], keeper.Keeper.consider
 
     def counting(self, state, begun, *, decided):
         consider(self, state, begun, decided=decided)
-        # While programs compile there is nothing to save, for however long that takes.
-        seen[0] += decided or bool(begun) or bool(state.records.epochs.any())
+        seen[0] += worth(decided, state, begun)
         if seen[0] == number:
             self.save(state, begun)
             raise Killed
@@ -134,42 +140,52 @@ def check_same_on_disk(folder: Path, expected: Results) -> None:
     assert request_in(folder) == (read.request, True)
 
 
+def spied(monkeypatch):
+    """The states that sweeps go on from, as they are read."""
+    found, newest = [], keeper.newest
+
+    def reading(*arguments):
+        found.append(newest(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr("jaxbn.study.sweep.newest", reading)
+    return found
+
+
 @pytest.mark.parametrize("kind", ["all", "halving", "folds"])
-def test_what_was_trained_is_not_trained_again(whole, tmp_path, monkeypatch, eager, kind):
-    folder, trained = tmp_path / "run", []
-
-    def count(event):
-        if isinstance(event, TileEpoch):
-            trained.append(len(event.trials))
-
+def test_what_was_saved_is_not_trained_again(whole, tmp_path, monkeypatch, eager, kind):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, 8)
-        swept(kind, folder, on_event=count)
-    before = sum(trained)
-    trained.clear()
-    results = jaxbn.resume(folder, on_event=count)
+        swept(kind, tmp_path / "run")
+    states, saved, trained = spied(monkeypatch), [], []
+
+    def count(event):
+        if isinstance(event, Resumed):
+            (state,) = states
+            saved.extend([state.records.epochs.sum(), state.linear.epochs.sum()])
+            saved.extend(len(tile.train_loss) * len(tile.trials) for tile in state.begun.values())
+        elif isinstance(event, TileEpoch):
+            trained.append(len(event.trials))
+
+    results = jaxbn.resume(tmp_path / "run", on_event=count)
     check_same(results, whole(kind))
-    # Two tiles of two go on training while the last checkpoint is written.
-    linear, twice = 9 * 4 * whole(kind).trials["trial"].len() // 12, 2 * 2 * 4
-    assert before > 0 and before + sum(trained) <= results.summary.num_epochs + linear + twice
+    repeats = results.request.replicates * results.request.folds
+    assert sum(saved) > 0 and sum(saved) + sum(trained) == results.summary.num_epochs + NUM_LINEAR * repeats * 4
     assert not [note for note in results.summary.notes if "broken" in note]
 
 
 def test_a_tile_goes_on_from_the_epoch_that_it_is_in(whole, tmp_path, monkeypatch, eager):
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, 1)
+        kill_at(patch, 1, lambda decided, state, begun: bool(begun))
         swept("all", tmp_path / "run")
-    starts = []
-    loaded = keeper.newest
+    states, begun = spied(monkeypatch), []
 
-    def spying(*arguments):
-        state = loaded(*arguments)
-        starts.extend(len(tile.train_loss) for tile in state.begun.values())
-        return state
+    def look(event):
+        if isinstance(event, Resumed):
+            begun.extend(states[0].begun)
 
-    monkeypatch.setattr("jaxbn.study.sweep.newest", spying)
-    check_same(jaxbn.resume(tmp_path / "run"), whole("all"))
-    assert starts
+    check_same(jaxbn.resume(tmp_path / "run", on_event=look), whole("all"))
+    assert begun
 
 
 def left(tmp_path, monkeypatch, kind="halving", number=6, **more):
@@ -363,17 +379,22 @@ def test_an_interrupt_saves_and_says_how_to_go_on(whole, tmp_path, interruptible
     check_same(jaxbn.resume(folder), whole("folds"))
 
 
-def test_partial_results_hold_what_was_trained(whole, interruptible):
+def late():
+    """A listener that interrupts when four tiles have ended."""
     done = []
 
-    def late(event):
+    def listen(event):
         if isinstance(event, TileEpoch) and event.epoch == 4:
             done.append(event)
             if len(done) == 4:
                 send(signal.SIGINT)
 
+    return listen
+
+
+def test_partial_results_hold_what_was_trained(whole, interruptible):
     with pytest.raises(jaxbn.Interrupted, match="interrupted; nothing was written") as stop:
-        jaxbn.sweep(SPACE, "wine", on_event=late, **settings("all"))
+        jaxbn.sweep(SPACE, "wine", on_event=late(), **settings("all"))
     partial, expected = stop.value.partial(), whole("all")
     assert partial is not None
     ended = partial.trials.filter(pl.col("status") == "ok")
@@ -459,15 +480,27 @@ def test_results_that_cannot_be_written_can_be_made_again(whole, tmp_path, monke
 def test_an_interrupted_cell_of_a_notebook_has_results(monkeypatch, interruptible):
     shell = types.SimpleNamespace(get_ipython=lambda: object())
     monkeypatch.setitem(sys.modules, "IPython", shell)
-    done = []
-
-    def late(event):
-        if isinstance(event, TileEpoch) and event.epoch == 4:
-            done.append(event)
-            if len(done) == 4:
-                send(signal.SIGINT)
-
     with pytest.warns(UserWarning, match="interrupted; nothing was written"):
-        results = jaxbn.sweep(SPACE, "wine", on_event=late, **settings("all"))
+        results = jaxbn.sweep(SPACE, "wine", on_event=late(), **settings("all"))
     assert "interrupted" in results.summary.notes[-1]
     assert results.best_model.predict(load_wine(return_X_y=True)[0]).shape == (178,)
+
+
+def test_an_interrupt_that_comes_too_late_is_not_lost(tmp_path, monkeypatch, interruptible):
+    judge = conduct.judge
+
+    def judging(*arguments):
+        send(signal.SIGINT)
+        return judge(*arguments)
+
+    monkeypatch.setattr(conduct, "judge", judging)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        swept("all", tmp_path / "run")
+    assert not isinstance(stop.value, jaxbn.Interrupted)
+    assert Results.load(tmp_path / "run").summary.num_trials == 12
+
+
+def test_partial_results_are_made_once(interruptible):
+    with pytest.raises(jaxbn.Interrupted) as stop:
+        jaxbn.sweep(SPACE, "wine", on_event=late(), **settings("all"))
+    assert stop.value.partial() is stop.value.partial()
