@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -93,14 +94,17 @@ def read_parquet(data: bytes, name: str) -> "pl.DataFrame":
 @contextlib.contextmanager
 def _without_panics() -> Iterator[None]:
     """Keep what polars prints about a broken file, a page of Rust's stack, from the process's stderr."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    if sys.__stderr__ is None:  # It was closed when Python started, and 2 is somebody else's file now.
+        yield
+        return
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
-        os.dup2(nowhere, 2)
         yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
 
 
 def _read_npz(data: bytes, name: str, labels: bool) -> Sheet:

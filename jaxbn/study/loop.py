@@ -82,7 +82,8 @@ def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, be
             decide(setup, trainer, state, rungs, tell)
             between(True)
         records.finish()
-        if trainer.stopped:
+        # Where it was killed after the target had been reached, another trainer had been stopped.
+        if trainer.stopped or reached(setup, records):
             return
         state.round, state.alive = state.round + 1, None
         between(True)
@@ -168,10 +169,8 @@ def begin(setup: Setup, records: Records, configs: list[Config]) -> np.ndarray:
     brackets = brackets_of(setup.settings.seed, rungs) if rungs else np.zeros(0, int)
     numbers = records.add(configs, brackets)
     if setup.scheduler.edits:
-        cohort, everyone = (
-            Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space),
-            np.arange(len(numbers)),
-        )
+        everyone = np.arange(len(numbers))
+        cohort = Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space)
         records.plan_changes(cohort, Edit(everyone, everyone, cohort.configs))
     return numbers
 

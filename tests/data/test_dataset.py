@@ -359,3 +359,23 @@ def test_loading_is_deterministic(tmp_path):
     assert first.notes == second.notes
     assert first.reading == second.reading
     assert json.dumps(first.reading.to_json()) == json.dumps(second.reading.to_json())
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_broken_parquet_file_says_nothing_on_stderr_and_a_whole_one_needs_none(tmp_path, closed):
+    import shlex
+    import subprocess
+    import sys
+
+    code = (
+        "import jaxbn, polars;"
+        "polars.DataFrame({'u': range(60), 'y': ['a', 'b'] * 30}).write_parquet('whole.parquet');"
+        "jaxbn.load_data('whole.parquet');"
+        "content = open('whole.parquet', 'rb').read();"
+        "open('broken.parquet', 'wb').write(content[:40] + bytes(60) + content[100:]);"
+        "\ntry: jaxbn.load_data('broken.parquet')"
+        "\nexcept jaxbn.UserError as error: print('refused', error)"
+    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}" + (" 2>&-" if closed else "")
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("refused")

@@ -504,3 +504,12 @@ def test_partial_results_are_made_once(interruptible):
     with pytest.raises(jaxbn.Interrupted) as stop:
         jaxbn.sweep(SPACE, "wine", on_event=late(), **settings("all"))
     assert stop.value.partial() is stop.value.partial()
+
+
+def test_a_target_that_was_reached_ends_the_search_after_a_kill_too(tmp_path, monkeypatch, eager):
+    rounds = {**settings("rounds"), "target_score": 0.0}
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 1, lambda decided, state, begun: decided)
+        jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **rounds)
+    results = jaxbn.resume(tmp_path / "run")
+    assert results.trials["round"].max() == 0
