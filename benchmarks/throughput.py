@@ -2,13 +2,15 @@
 
 Digits, 64-64-64-10 with batch normalisation, Adam, batch 64, 5 epochs; a learning rate for each network. Every round
 runs every way once, so that a machine whose speed drifts slows them alike; a ratio is the median over rounds of the
-ratio within a round. Compile time is shown apart. On a GPU the same command runs unchanged; matrix products are then
-in the precision that each way chooses (jaxbn: float32).
+ratio within a round. Compile time is shown apart. On a GPU the same command runs unchanged; every way's matrix
+products are then in one precision, which JAX by itself would not choose (its products of float32 are tf32 there).
 
-    python -m benchmarks.throughput [--rounds 5] [--configs 256] [--members 4096] [--ways NAME ...] [--json FILE]
+    python -m benchmarks.throughput [--rounds 5] [--configs 256] [--members 4096] [--precision tf32] [--ways NAME ...]
+        [--json FILE]
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import statistics
@@ -26,7 +28,7 @@ from jaxbn.engine.data import Data, padded
 from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.planner import plan_tiles
-from jaxbn.engine.programs import CHUNK, Problem
+from jaxbn.engine.programs import CHUNK, MATMUL, Problem
 from jaxbn.engine.run import Compiled, run
 from jaxbn.search import LADDER, Choice, Space, pad
 from jaxbn.search.halving import to_the_end
@@ -48,14 +50,22 @@ GOALS_GPU = {"torch_eager_loop": 1000.0, "torch_stacked_graph": 3.0, "torch_stac
 """The same on a GPU, with 4,096 members."""
 
 
-def jaxbn_tiles(x, y, learning_rates, num_epochs: int, batch_size: int, seed: int) -> Timing:
+def jaxbn_tiles(
+    x, y, learning_rates, num_epochs: int, batch_size: int, seed: int, *, precision: str = "float32"
+) -> Timing:
     """The engine of a sweep. After each epoch it also scores every member, here on one chunk of rows."""
     rates = sorted({float(rate) for rate in learning_rates})
     space = Space(learning_rate=Choice(*rates), hidden_units=64, num_layers=2, batch_size=batch_size)
     configs = [space.config({"learning_rate": (i + 0.5) / len(rates)}) for i in range(len(rates))]
     problem = Problem("classification", x.shape[1], 10, pad(len(x), LADDER), CHUNK, ("loss", "accuracy"))
     plan = plan_tiles(
-        configs, space, [problem], num_rows=[len(x)], rungs=to_the_end(len(configs), num_epochs), rates=machine()
+        configs,
+        space,
+        [problem],
+        num_rows=[len(x)],
+        rungs=to_the_end(len(configs), num_epochs),
+        rates=machine(),
+        precision=precision,
     )
     weight = np.ones(len(x), np.float32)
     data = Data(
@@ -149,6 +159,9 @@ def main() -> None:
     parser.add_argument("--configs", type=int, default=256, help="configs at the most (default 256)")
     parser.add_argument("--members", type=int, help="configs of jaxbn and of the ways that train many together")
     parser.add_argument("--ways", nargs="+", metavar="NAME", help="of the rivals, these alone")
+    parser.add_argument(
+        "--precision", choices=("float32", "tf32"), default="float32", help="of all matrix products (default float32)"
+    )
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     there = []
@@ -161,10 +174,16 @@ def main() -> None:
             print(f"{rival.name} is left out: JAX has no GPU")
         else:
             there.append(rival)
-    rivals = (Rival("jaxbn", jaxbn_tiles, 256, together=True), *there)
-    timings = measure(rivals, arguments.rounds, arguments.configs, arguments.members)
+    ours = functools.partial(jaxbn_tiles, precision=arguments.precision)
+    rivals = (Rival("jaxbn", ours, 256, together=True), *there)
+    if importlib.util.find_spec("torch") is not None:
+        import torch  # pyright: ignore[reportMissingImports]
+
+        torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
+    with jax.default_matmul_precision(MATMUL[arguments.precision]):
+        timings = measure(rivals, arguments.rounds, arguments.configs, arguments.members)
     rows = summarise(timings)
-    about = {**about_device(), "rounds": arguments.rounds}
+    about = {**about_device(), "rounds": arguments.rounds, "precision": arguments.precision}
     print(table(rows))
     if arguments.json:
         record = {
