@@ -25,7 +25,7 @@ from benchmarks.alike import planned, seconds_of
 from jaxbn.engine.cost import num_params
 from jaxbn.engine.programs import sizes_of
 
-SIZE, ROWS, BATCH_SIZE, EPOCHS, REPEATS = 8192, 1437, 64, 5, 3
+SIZE, ROWS, BATCH_SIZE, EPOCHS, REPEATS = 8192, 1437, 64, 10, 3
 
 
 def product_rate(size: int = SIZE) -> float:

@@ -1,12 +1,12 @@
 """How fast many small networks train: jaxbn against the ways a person would write it, in one run.
 
-Digits, 64-64-64-10 with batch normalisation, Adam, batch 64, 5 epochs; a learning rate for each network. Every round
+Digits, 64-64-64-10 with batch normalisation, Adam, batch 64; a learning rate for each network. Every round
 runs every way once, so that a machine whose speed drifts slows them alike; a ratio is the median over rounds of the
 ratio within a round. Compile time is shown apart. On a GPU the same command runs unchanged; every way's matrix
 products are then in one precision, which JAX by itself would not choose (its products of float32 are tf32 there).
 
-    python -m benchmarks.throughput [--rounds 5] [--configs 256] [--members 4096] [--precision tf32] [--ways NAME ...]
-        [--json FILE]
+    python -m benchmarks.throughput [--rounds 5] [--configs 256] [--members 4096] [--epochs 5] [--precision tf32]
+        [--ways NAME ...] [--json FILE]
 """
 
 import argparse
@@ -33,7 +33,7 @@ from jaxbn.engine.run import Compiled, run
 from jaxbn.search import LADDER, Choice, Space, pad
 from jaxbn.search.halving import to_the_end
 
-NUM_EPOCHS, BATCH_SIZE, SEED = 5, 64, 0
+BATCH_SIZE, SEED = 64, 0
 
 GOALS = {
     "torch_eager_loop": 20.0,
@@ -92,7 +92,9 @@ def _timed(plan: Plan, data: Data, seed: int) -> tuple[float, float, list[float]
     return sum(compiling), time.perf_counter() - start, losses
 
 
-def measure(rivals: tuple[Rival, ...], rounds: int, most: int, members: int | None) -> dict[str, list[Timing]]:
+def measure(
+    rivals: tuple[Rival, ...], *, rounds: int, most: int, members: int | None, num_epochs: int
+) -> dict[str, list[Timing]]:
     """Every way once in each round."""
     rows = digits()
     x, y = rows["x"], rows["y"]
@@ -101,7 +103,7 @@ def measure(rivals: tuple[Rival, ...], rounds: int, most: int, members: int | No
         for rival in rivals:
             count = members if members and rival.together else min(rival.num_configs, most)
             rates = np.logspace(-3.5, -1.5, count)
-            timings[rival.name].append(rival.run(x, y, rates, NUM_EPOCHS, BATCH_SIZE, SEED))
+            timings[rival.name].append(rival.run(x, y, rates, num_epochs, BATCH_SIZE, SEED))
             print(
                 f"round {number + 1}: {rival.name} {timings[rival.name][-1].milliseconds_per_config:.2f} ms",
                 flush=True,
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each way runs (default 5)")
     parser.add_argument("--configs", type=int, default=256, help="configs at the most (default 256)")
     parser.add_argument("--members", type=int, help="configs of jaxbn and of the ways that train many together")
+    parser.add_argument("--epochs", type=int, default=5, help="of each network (default 5)")
     parser.add_argument("--ways", nargs="+", metavar="NAME", help="of the rivals, these alone")
     parser.add_argument(
         "--precision", choices=("float32", "tf32"), default="float32", help="of all matrix products (default float32)"
@@ -181,9 +184,20 @@ def main() -> None:
 
         torch.backends.cuda.matmul.allow_tf32 = arguments.precision == "tf32"
     with jax.default_matmul_precision(MATMUL[arguments.precision]):
-        timings = measure(rivals, arguments.rounds, arguments.configs, arguments.members)
+        timings = measure(
+            rivals,
+            rounds=arguments.rounds,
+            most=arguments.configs,
+            members=arguments.members,
+            num_epochs=arguments.epochs,
+        )
     rows = summarise(timings)
-    about = {**about_device(), "rounds": arguments.rounds, "precision": arguments.precision}
+    about = {
+        **about_device(),
+        "rounds": arguments.rounds,
+        "epochs": arguments.epochs,
+        "precision": arguments.precision,
+    }
     print(table(rows))
     if arguments.json:
         record = {

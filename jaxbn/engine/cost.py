@@ -18,6 +18,7 @@ class Rates:
         activation: seconds per row and unit, for all that happens to an activation beside products.
         parameter: seconds per parameter and update.
         step: seconds that a step costs beside all that, whatever its size.
+        uncounted: seconds more that it costs where the program does not know how many steps there are.
         compile: seconds to trace and compile an epoch program, with all workers at it.
         compile_small: the same of a program that draws weights and one that evaluates, together.
         workers: tiles that train at the same time.
@@ -34,6 +35,7 @@ class Rates:
     workers: int
     cache: int
     largest_tile: int
+    uncounted: float = 0.0
 
 
 def rates(platform: str, workers: int) -> Rates:
@@ -44,7 +46,7 @@ def rates(platform: str, workers: int) -> Rates:
     """
     if platform == "cpu":
         return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
-    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384)
+    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a sweep will run: which programs, which tiles, and what they will cost. Nothing here runs anything."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -55,6 +56,7 @@ class Plan:
         tiles: of the first round up to the first rung, in the order in which they start.
         loads: of the whole sweep.
         rates: what the estimate assumes of the machine.
+        counted: specifications and batch sizes whose programs are compiled for the number of steps in an epoch.
     """
 
     problems: tuple[Problem, ...]
@@ -66,6 +68,7 @@ class Plan:
     tiles: tuple[Tile, ...]
     loads: tuple[Load, ...]
     rates: cost.Rates
+    counted: frozenset[tuple[Spec, int]] = frozenset()
 
     @property
     def problem(self) -> Problem:
@@ -82,18 +85,22 @@ class Plan:
         """Trials that start."""
         return round(sum(load.members for load in self.loads if load.rung == 0))
 
-    def program(self, spec: Spec, fold: int, rung: int) -> Program:
-        """The epoch program of a specification up to a rung."""
-        problem = self.problems[fold]
+    def tile_size(self, spec: Spec, rung: int) -> int:
+        """T of a specification up to a rung."""
         ladder = self.ladders.get(shape_of(spec, self.problem))
         # A shape that no probe has is rare: a tile of two does.
-        return Program("epoch", spec, ladder[rung] if ladder else 2, problem)
+        return ladder[rung] if ladder else 2
+
+    def program(self, spec: Spec, batch_size: int, fold: int, rung: int) -> Program:
+        """The epoch program of a specification and batch size up to a rung."""
+        steps = math.ceil(self.num_rows[fold] / batch_size) if (spec, batch_size) in self.counted else 0
+        return Program("epoch", spec, self.tile_size(spec, rung), self.problems[fold], steps)
 
     def pack(self, members: Sequence[Member], *, rung: int, start: int, until: int) -> list[Tile]:
         """Tiles that train members between two epochs with the tile sizes of a rung, in the order of the programs."""
         tiles = pack(
             members,
-            lambda spec, fold: self.program(spec, fold, rung),
+            functools.partial(self.program, rung=rung),
             padding=self.padding,
             num_rows=self.num_rows,
             num_epochs=self.num_epochs,

@@ -109,7 +109,12 @@ def plan_tiles(
         )
         for shape, group in groups.items()
     }
-    plan = Plan(tuple(problems), tuple(num_rows), rungs, padding, ladders, (), (), (), rates)
+    sizes_in = defaultdict(set)
+    for spec, batch_size in itertools.chain(*groups.values()):
+        sizes_in[spec].add(batch_size)
+    # A program that counts its steps serves one batch size alone; it must not be one program more.
+    counted = frozenset((spec, *some) for spec, some in sizes_in.items() if rates.uncounted and len(some) == 1)
+    plan = Plan(tuple(problems), tuple(num_rows), rungs, padding, ladders, (), (), (), rates, counted)
     members = [
         Member((number * num_replicates + replicate) * len(problems) + fold, config, replicate=replicate, fold=fold)
         for number, config in enumerate(configs)
@@ -158,7 +163,7 @@ def _loads(
             groups[split(config, padding=plan.padding)[0], config.batch_size].append(config)
         for (spec, batch_size), group in groups.items():
             for (rung, share, length), fold in itertools.product(rungs, range(len(plan.problems))):
-                program = plan.program(spec, fold, rung)
+                program = plan.program(spec, batch_size, fold, rung)
                 sizes = sizes_of(program.problem)
                 count = len(group) * each * share
                 # What is known is counted; what is to come is expected.

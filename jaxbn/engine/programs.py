@@ -61,12 +61,21 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """The key of a compiled executable."""
+    """The key of a compiled executable.
+
+    Attributes:
+        kind: "init", "epoch" or "evaluate".
+        spec: of its members.
+        tile_size: T, how many members.
+        problem: sizes of the data.
+        steps: of an epoch, where all members that it is for have as many and that helps; 0 leaves it to the data.
+    """
 
     kind: str
     spec: Spec
     tile_size: int
     problem: Problem
+    steps: int = 0
 
 
 @flax.struct.dataclass
@@ -97,13 +106,14 @@ def of_init(program: Program) -> Program:
     """The program that draws the weights of the members of an epoch program."""
     spec = _without_training(program.spec)
     problem = dataclasses.replace(program.problem, train_rows=0, valid_rows=0, metrics=())
-    return dataclasses.replace(program, kind="init", spec=spec, problem=problem)
+    return dataclasses.replace(program, kind="init", spec=spec, problem=problem, steps=0)
 
 
 def of_evaluate(program: Program) -> Program:
     """The program that scores the members of an epoch program."""
     problem = dataclasses.replace(program.problem, train_rows=0)
-    return dataclasses.replace(program, kind="evaluate", spec=_without_training(program.spec), problem=problem)
+    spec = _without_training(program.spec)
+    return dataclasses.replace(program, kind="evaluate", spec=spec, problem=problem, steps=0)
 
 
 def _without_training(spec: Spec) -> Spec:
@@ -151,6 +161,7 @@ def epoch(
             batch_size=hyperparams.batch_size[0],
             size=spec.batch_size,
             step=step,
+            steps=program.steps or None,
         )
 
 

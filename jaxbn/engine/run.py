@@ -107,7 +107,7 @@ class Trainer:
         self.devices = workers(devices)
         self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
-        self.order = _orders(seed, plan)
+        self.draw = _draws(seed, plan)
         self.fresh: dict[Program, PyTree] = {}
         self.free, self.lock = list(self.devices), threading.Lock()
         self.stopping, self.leaving = threading.Event(), threading.Event()
@@ -193,7 +193,7 @@ class Trainer:
 
     def _compile(self, program: Program) -> bool:
         began = time.perf_counter()
-        fresh = program.tile_size == self.plan.program(program.spec, 0, 0).tile_size
+        fresh = program.tile_size == self.plan.tile_size(program.spec, 0)
         needed = [program, of_evaluate(program), *([of_init(program)] if fresh else [])]
         for device in dict.fromkeys(self.devices):
             for one in needed:
@@ -220,7 +220,6 @@ class Trainer:
     def _train(self, tile: Tile, device: Device) -> TileResult | None:
         began = time.perf_counter()
         program, count, data = tile.program, len(tile.trials), self.data[tile.fold, device]
-        purpose = functools.partial(keys.for_epoch, self.seed, replicate=tile.replicate, fold=tile.fold)
         hyperparams = _on_device(tile.hyperparams, device)
         one_epoch, evaluate = executable(program, device), executable(of_evaluate(program), device)
         reported, before = began, 0.0
@@ -236,8 +235,8 @@ class Trainer:
 
         def record(index: int, sums: Metrics, report: Report) -> None:
             nonlocal diverged, first_loss
-            loss = np.asarray(sums.loss_sum)[:count] / np.asarray(sums.weight)[:count]
-            new = np.asarray(report.scores)[:count]
+            sums, report = jax.device_get((sums, report))
+            loss, new = sums.loss_sum[:count] / sums.weight[:count], report.scores[:count]
             first_loss = np.where(np.isnan(first_loss), loss, first_loss)
             # A trial that diverges keeps its row for the epoch that broke it and is not looked at again. Its slot goes
             # on computing; neighbours do not notice.
@@ -245,7 +244,7 @@ class Trainer:
             epochs[live] = index + 1
             losses.append(np.where(live, loss, np.nan))
             scores.append(np.where(live[:, None], new, np.nan))
-            healthy = np.asarray(report.finite)[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
+            healthy = report.finite[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
             diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
 
@@ -273,8 +272,7 @@ class Trainer:
         for index in range(tile.start + len(losses), tile.until):
             if self.stopped or diverged.all():
                 break
-            key = jax.device_put(purpose(keys.DROPOUT, index), device)
-            order = self.order(index, tile.replicate, tile.fold, device)
+            key, order = self.draw(index, tile.replicate, tile.fold, device)
             state, sums = one_epoch(key, state, data.train, order, hyperparams)
             queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
             record_down_to(AHEAD.get(device.platform, 1))
@@ -330,17 +328,30 @@ def _fresh(spec: Spec) -> Callable[[PyTree], PyTree]:
     return jax.jit(functools.partial(fresh_opt_state, spec=spec))
 
 
-def _orders(seed: int, plan: Plan) -> Callable[[int, int, int, Device], Array]:
-    """The order of the rows in an epoch of a replicate and fold: one for all tiles, whatever their batch size."""
+def _draws(seed: int, plan: Plan) -> Callable[[int, int, int, Device], tuple[Array, Array]]:
+    """What is drawn for an epoch of a replicate and fold, for all tiles, whatever their batch size.
+
+    Returns:
+        `(epoch, replicate, fold, device) -> (key of dropout, order of the rows)`.
+    """
     size = max(problem.train_rows for problem in plan.problems)
-    draw = jax.jit(train.order, static_argnames="size")
 
     @functools.lru_cache(maxsize=max(2, ORDERS_BYTES // (4 * size)))
-    def order(epoch: int, replicate: int, fold: int, device: Device) -> Array:
-        key = jax.device_put(keys.for_epoch(seed, keys.ORDER, epoch, replicate=replicate, fold=fold), device)
-        return draw(key, np.int32(plan.num_rows[fold]), size=plan.problems[fold].train_rows)
+    def drawn(epoch: int, replicate: int, fold: int, device: Device) -> tuple[Array, Array]:
+        dropout, order = (
+            keys.purpose(seed, purpose, replicate=replicate, fold=fold) for purpose in (keys.DROPOUT, keys.ORDER)
+        )
+        numbers = np.uint32(epoch), np.int32(plan.num_rows[fold])
+        return _draw(*jax.device_put((dropout, order, *numbers), device), size=plan.problems[fold].train_rows)
 
-    return order
+    return drawn
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _draw(dropout: Array, order: Array, epoch: Array, num_rows: Array, *, size: int) -> tuple[Array, Array]:
+    # One program: an accelerator would take longer to be asked for each number than to draw all.
+    dropout, order = (jax.random.fold_in(key, epoch) for key in (dropout, order))
+    return dropout, train.order(order, num_rows, size=size)
 
 
 def _on_device(hyperparams: Hyperparams, device: Device) -> Hyperparams:

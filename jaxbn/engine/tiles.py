@@ -98,7 +98,7 @@ def fitting(config: Config, num_rows: int) -> Config:
 
 def pack(
     members: Sequence[Member],
-    program_of: Callable[[Spec, int], Program],
+    program_of: Callable[[Spec, int, int], Program],
     *,
     padding: Padding,
     num_rows: Sequence[int],
@@ -110,7 +110,7 @@ def pack(
 
     Args:
         members: in the order in which they fill tiles.
-        program_of: `(spec, fold) -> program`, with its T.
+        program_of: `(spec, batch size, fold) -> program`, with its T.
         padding: what unlike configurations share.
         num_rows: training rows of each fold.
         num_epochs: where a cosine decay ends.
@@ -127,8 +127,8 @@ def pack(
         key = (spec, config.batch_size, member.replicate, member.fold)
         groups.setdefault(key, []).append((member, hyperparams))
     tiles = []
-    for (spec, _, replicate, fold), group in groups.items():
-        program = program_of(spec, fold)
+    for (spec, batch_size, replicate, fold), group in groups.items():
+        program = program_of(spec, batch_size, fold)
         for first in range(0, len(group), program.tile_size):
             part = group[first : first + program.tile_size]
             filled = [hyperparams for _, hyperparams in part]

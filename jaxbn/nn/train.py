@@ -146,6 +146,7 @@ def epoch(
     batch_size: ArrayLike,
     size: int,
     step: Step,
+    steps: int | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Every row once, in mini-batches; the last one may be partial.
 
@@ -160,12 +161,15 @@ def epoch(
         batch_size: rows in a mini-batch, at most `size`; more than there are rows means one full batch.
         size: padded rows in a mini-batch (static).
         step: `train.step` with everything static bound.
+        steps: how many mini-batches that makes, where it is known beforehand (static): an accelerator need not ask the
+            host before each.
 
     Returns:
         The state after the epoch, and the training loss over it as sums (each mini-batch before its update).
     """
     batch_size = jnp.minimum(batch_size, rows.num_rows)
-    steps = -(-rows.num_rows // batch_size)
+    if steps is None:
+        steps = -(-rows.num_rows // batch_size)
 
     def body(index: Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
         state, metrics = carry

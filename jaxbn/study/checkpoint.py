@@ -224,5 +224,5 @@ def _of_tile(setup: Setup, state: SweepState, trial: int) -> TrainState:
     records, first, rung = (state.records, 0, state.rung) if trial < beyond else (state.linear, beyond, 0)
     number, place = divmod(trial - first, records.repeats)
     fold = place % len(setup.folds)
-    program = setup.plan.program(setup.spec_of(records.config(number), fold), fold, rung)
-    return arguments(program)[1]
+    spec = setup.spec_of(records.config(number), fold)
+    return arguments(Program("epoch", spec, setup.plan.tile_size(spec, rung), setup.plan.problem))[1]

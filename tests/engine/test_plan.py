@@ -253,3 +253,18 @@ def test_a_population_that_is_alike_is_divided_evenly(platform, workers, members
     # With several seeds their tiles fill the workers, and need not be divided.
     repeated = plan_of(configs, space, rates=rates, num_replicates=5).tiles
     assert repeated[0].program.tile_size >= min(2, members)
+
+
+def test_steps_are_counted_only_where_that_is_no_program_more():
+    rates = dataclasses.replace(cost.rates("gpu", 1), uncounted=1e-5)
+    one_size = Space(learning_rate=Float(1e-3, 1e-1, scale="log"), batch_size=50)
+    (program,) = plan_of(random(0, one_size, None, 40), one_size, rates=rates).programs
+    assert program.steps == -(-1078 // 50)
+    several = Space(learning_rate=Float(1e-3, 1e-1, scale="log"), batch_size=Choice(40, 50))
+    (shared,) = plan_of(random(0, several, None, 40), several, rates=rates).programs
+    assert shared.steps == 0
+    # A batch size that nobody foresaw gets a program that counts for itself.
+    spec, batch_size = next(iter(plan_of(random(0, one_size, None, 40), one_size, rates=rates).counted))
+    foreseen = plan_of(random(0, one_size, None, 40), one_size, rates=rates)
+    assert foreseen.program(spec, batch_size, 0, 0) == program
+    assert foreseen.program(spec, batch_size - 1, 0, 0).steps == 0

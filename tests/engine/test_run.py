@@ -235,3 +235,26 @@ def test_what_was_queued_when_a_tile_was_stopped_is_recorded(monkeypatch):
     # The second epoch was under way when the first one was looked at, and the state is that after the second.
     assert len(result.train_loss) == 2 and result.epochs.tolist() == [2, 2]
     assert int(np.asarray(result.state.step)[0]) == 2 * -(-NUM_ROWS // 32)
+
+
+def test_steps_that_are_counted_beforehand_are_the_same_steps():
+    configs = [config(0.01, batch_size=32), config(0.2, batch_size=32), config(0.1, batch_size=32, dropout=0.3)]
+    left_to_the_data, counted = (
+        plan_tiles(
+            configs,
+            None,
+            [PROBLEM],
+            num_rows=[NUM_ROWS],
+            rungs=to_the_end(len(configs), NUM_EPOCHS),
+            rates=dataclasses.replace(machine(), uncounted=uncounted),
+            probes=configs,
+            tile_size=2,
+        )
+        for uncounted in (0.0, 1e-5)
+    )
+    assert {program.steps for program in left_to_the_data.programs} == {0}
+    assert {program.steps for program in counted.programs} == {-(-NUM_ROWS // 32)}
+    one, other = train(left_to_the_data), train(counted)
+    for trial in one:
+        for a, b in zip(one[trial], other[trial], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

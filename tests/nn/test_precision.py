@@ -80,6 +80,7 @@ def test_statistics_are_not_of_narrow_numbers():
 
 
 def test_a_sweep_in_bfloat16(tmp_path):
+    pytest.importorskip("polars")
     space = jaxbn.Space(learning_rate=jaxbn.Float(0.01, 0.1), hidden_units=16, num_layers=1)
     settings = {"num_configs": 6, "num_epochs": 5, "seed": 0}
     exact = jaxbn.sweep(space, "iris", **settings)

@@ -14,8 +14,9 @@ from jaxbn.search import SAMPLERS, Choice, Float, Int, Space, propose, sampler
 
 DEFAULT = Space.default()
 
-INSTALLED = [name for name in SAMPLERS if name != "gp" or importlib.util.find_spec("torch")]
-"""The Gaussian process needs PyTorch; what is said without it is tested beside the sampler."""
+NEEDS = {"tpe": ("optuna",), "cmaes": ("optuna", "cmaes"), "gp": ("optuna", "torch")}
+INSTALLED = [name for name in SAMPLERS if all(map(importlib.util.find_spec, NEEDS.get(name, ())))]
+"""What is said without what a sampler needs is tested beside it."""
 
 
 @pytest.mark.parametrize("name", ["random", "sobol"])

@@ -144,7 +144,7 @@ def by_hand_start():
 
 
 def by_hand_order(epoch, num_rows):
-    draw = np.asarray(jax.random.bits(keys.for_epoch(0, keys.ORDER, epoch), (num_rows,), np.uint32))
+    draw = np.asarray(jax.random.bits(jax.random.fold_in(keys.purpose(0, keys.ORDER), epoch), (num_rows,), np.uint32))
     return np.lexsort((draw,))
 
 
