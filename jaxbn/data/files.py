@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.data.builtin import BUILTIN, read_builtin
-from jaxbn.data.content import read_bytes
+from jaxbn.data.content import check_growth, read_bytes
 from jaxbn.data.delimited import read_delimited
 from jaxbn.data.idx import read_idx_folder
 from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
@@ -109,6 +109,9 @@ def _without_panics() -> Iterator[None]:
 
 def _read_npz(data: bytes, name: str, labels: bool) -> Sheet:
     try:
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            with zipfile.ZipFile(io.BytesIO(data)) as members:
+                check_growth(sum(member.file_size for member in members.infolist()), len(data), name)
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             found = archive.files if isinstance(archive, np.lib.npyio.NpzFile) else []
             arrays = {key: archive[key] for key in ("x", "y") if key in found}

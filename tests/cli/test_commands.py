@@ -112,6 +112,18 @@ def test_a_trial_is_trained_again_and_predicts(here, capsys):
         assert [row["prediction"] for row in rows] == predicted
 
 
+def test_what_a_spreadsheet_would_run_is_quoted(here, capsys):
+    names = ["=1+1", "-1", "@sum", "plain"]
+    rows = "".join(f"{number % 4}.{number % 7},{names[number % 4]}\n" for number in range(80))
+    (here / "classes.csv").write_text("x,y\n" + rows)
+    output(capsys, "sweep classes.csv --num-configs 4 --num-epochs 40 --out classes")
+    lines = list(csv.DictReader(io.StringIO(output(capsys, "predict classes classes.csv"))))
+    # Negative numbers are no formulas, and a column's name begins harmlessly.
+    assert {row["prediction"] for row in lines} <= {"'=1+1", "-1", "'@sum", "plain"}
+    assert "'=1+1" in {row["prediction"] for row in lines}
+    assert "probability_=1+1" in lines[0]
+
+
 def test_a_file_of_predictions_is_replaced_only_when_asked(here, capsys):
     (here / "mine.csv").write_text("mine")
     assert run("predict run iris --out mine.csv") == 2

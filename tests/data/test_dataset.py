@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxbn.data import Column, fingerprint, load_data, prepare, split_rows
+from jaxbn.data import content as content_of_files
 from jaxbn.errors import UserError
 
 TABLE = """\
@@ -379,3 +380,18 @@ def test_a_broken_parquet_file_says_nothing_on_stderr_and_a_whole_one_needs_none
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}" + (" 2>&-" if closed else "")
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("refused")
+
+
+@pytest.mark.parametrize("kind", ["csv.gz", "npz"])
+def test_a_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(content_of_files, "EXPANDED", 1 << 16)
+    path = tmp_path / f"bomb.{kind}"
+    zeros = np.zeros((1 << 20, 2))
+    if kind == "npz":
+        np.savez_compressed(path, x=zeros, y=zeros[:, 0])
+    else:
+        path.write_bytes(gzip.compress(b"0,0\n" * (1 << 20)))
+    with pytest.raises(UserError, match=r"expand to more than .*: expand it yourself if you trust it"):
+        load_data(path)
+    monkeypatch.setattr(content_of_files, "EXPANDED", 1 << 30)
+    assert len(load_data(path, task="regression").target) == 1 << 20

@@ -1,8 +1,10 @@
 """A sweep that was left anywhere goes on to the same results, bit for bit."""
 
+import itertools
 import signal
 import sys
 import threading
+import time
 import types
 from pathlib import Path
 
@@ -323,6 +325,37 @@ def test_a_disk_that_is_full_is_told_and_training_goes_on(whole, tmp_path, monke
         results = swept("halving", tmp_path / "run")
     check_same(results, whole("halving"))
     assert len(told) == 1
+
+
+def test_a_folder_that_becomes_read_only_is_told_and_training_goes_on(whole, tmp_path, monkeypatch, eager):
+    folder, mkdir = tmp_path / "run", Path.mkdir
+
+    def read_only(self, *args, **options):
+        if self.name == "checkpoints":
+            raise OSError(30, "Read-only file system")
+        return mkdir(self, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    with pytest.warns(UserWarning, match="no checkpoint could be written .* Read-only file system") as told:
+        results = swept("halving", folder)
+    assert len(told) == 1
+    check_same(results, whole("halving"))
+    check_same_on_disk(folder, whole("halving"))
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_a_clock_that_jumps_changes_nothing(whole, tmp_path, monkeypatch, eager, jump):
+    now, calls = time.time, itertools.count()
+    # From the third look on, the machine's clock is a day off; what is measured is measured by another one.
+    monkeypatch.setattr(time, "time", lambda: now() + jump * (next(calls) > 2))
+    monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
+    kill_at(monkeypatch, 3)
+    with pytest.raises(Killed):
+        swept("halving", tmp_path / "run")
+    monkeypatch.undo()
+    results = jaxbn.resume(tmp_path / "run")
+    check_same(results, whole("halving"))
+    assert 0 <= results.summary.seconds.total < 600
 
 
 def test_checkpoints_take_a_small_share_of_the_time(tmp_path, monkeypatch):
