@@ -38,13 +38,12 @@ COMMANDS = {
         Experiment,
         lambda arguments: sweep.run(arguments, started=STARTED),
         "Train many networks at once, each with its own hyperparameters.\n\n"
-        "The hyperparameters and their ranges: jaxbn space. A space to edit and to give to --space: "
-        "jaxbn space --toml.",
+        "Hyperparameters and their ranges: jaxbn space. A space to edit: jaxbn space --toml.",
     ),
     "resume": Command(
         resume.Arguments,
         lambda arguments: resume.run(arguments, started=STARTED),
-        "Go on with a sweep that was interrupted or killed.\n\n"
+        "Go on with a sweep that was interrupted or killed, or add configs to one.\n\n"
         "On the same machine what comes of it is what would have come of it, bit for bit.",
     ),
     "plan": Command(

@@ -1,4 +1,4 @@
-"""`jaxbn resume`: go on with a sweep that was interrupted or killed."""
+"""`jaxbn resume`: go on with a sweep that was interrupted or killed, or add configs to one."""
 
 import dataclasses
 import sys
@@ -25,6 +25,8 @@ class Arguments:
         None
     )
     """Its data, if they are somewhere else now."""
+    num_configs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    """How many configs it is to have in all: more than it has, also where it is finished."""
     devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
     """How many of the local devices train at once."""
     json: Flag = False
@@ -57,12 +59,13 @@ def run(arguments: Arguments, *, started: float) -> int:
             results = resume(
                 arguments.run,
                 arguments.data,
+                num_configs=arguments.num_configs,
                 devices=arguments.devices,
                 on_start=lambda setup: shown.follow(progress_of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )
-    if finished:
+    if finished and arguments.num_configs is None:
         print(f"{arguments.run} is finished: nothing was trained.", file=sys.stderr)
     tell(results, arguments.run, as_json=arguments.json)
     return 0

@@ -125,6 +125,21 @@ class Plan:
             ),
         )
 
+    def repeated(self, times: float) -> "Plan":
+        """The same with more rounds: what it all costs is so many times what it was."""
+        return dataclasses.replace(
+            self,
+            loads=tuple(
+                dataclasses.replace(
+                    load,
+                    tiles=load.tiles * times,
+                    members=load.members * times,
+                    flops_per_row=load.flops_per_row * times,
+                )
+                for load in self.loads
+            ),
+        )
+
     @property
     def largest_tile(self) -> int:
         """Members of the largest tile."""

@@ -81,17 +81,26 @@ class Keeper:
     def _write(self, state: SweepState) -> None:
         began = time.perf_counter()
         try:
-            self.folder.mkdir(exist_ok=True)
-            newest = max(map(int, (path.name for path in generations(self.folder))), default=0)
-            checkpoint.save(self.folder / f"{newest + 1:06}", state)
-            for old in generations(self.folder)[GENERATIONS:]:
-                shutil.rmtree(old)
+            keep(self.folder, state)
         except OSError as error:
             if not self.failed:
                 why = error.strerror or error
                 warnings.warn(f"no checkpoint could be written to {str(self.folder)!r}: {why}", stacklevel=2)
             self.failed = True
         self.took = time.perf_counter() - began
+
+
+def keep(folder: Path, state: SweepState) -> None:
+    """Write a checkpoint beside the others, and let go of the oldest.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    newest = max(map(int, (path.name for path in generations(folder))), default=0)
+    checkpoint.save(folder / f"{newest + 1:06}", state)
+    for old in generations(folder)[GENERATIONS:]:
+        shutil.rmtree(old)
 
 
 def generations(folder: Path) -> list[Path]:

@@ -68,6 +68,7 @@ def request_of(setup: Setup) -> Request:
         listed=None if setup.space is not None else [_values(config) for config in setup.configs],
         rates=dataclasses.asdict(setup.plan.rates),
         halvings=setup.halvings,
+        added=list(setup.added),
     )
 
 
@@ -119,7 +120,8 @@ def setup_of(request: Request, given: Settings | None = None, data: Any = None, 
         settings = given or Settings(**request.settings)
         space = None if request.space is None else Space.from_json(request.space)
         listed = None if request.listed is None else [from_values(**config) for config in request.listed]
-        settled = Settled(request.num_configs, Rates(**request.rates), request.halvings)
+        begun_with = request.num_configs - sum(request.added)
+        settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added))
     except TypeError as error:
         raise UserError(f"the record of the run is broken ({error}): run the sweep again") from error
     if devices is not None:

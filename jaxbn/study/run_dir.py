@@ -83,7 +83,7 @@ def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> I
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
     with contextlib.ExitStack() as stack:
-        with _told(folder):
+        with told(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder / LOCK))
             check_free(folder, overwrite=overwrite)  # Again: somebody may have been here a moment ago.
@@ -94,30 +94,36 @@ def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> I
         yield folder
 
 
+def ended(folder: Path) -> bool:
+    """Whether a run is finished, and nobody died while tidying up behind it.
+
+    Raises:
+        UserError: there is none, or it is not whole.
+    """
+    return request_in(folder)[1] and not (folder / CHECKPOINTS).exists() and not (folder / LOCK).exists()
+
+
 @contextlib.contextmanager
-def taken_up(folder: Path) -> Iterator[Request | None]:
+def taken_up(folder: Path) -> Iterator[tuple[Request, bool]]:
     """The run directory of a sweep that goes on, which nobody else may write meanwhile.
 
     Yields:
-        What was asked for; None if the run is finished.
+        What was asked for, and whether the run is finished.
 
     Raises:
         UserError: there is none, or somebody else writes it.
     """
-    request, finished = request_in(folder)
-    if finished and not (folder / CHECKPOINTS).exists() and not (folder / LOCK).exists():
-        yield None
-        return
-    with _told(folder):
+    request_in(folder)
+    with told(folder):
         lock = contextlib.ExitStack()
         lock.enter_context(locked(folder / LOCK))
     with lock:
-        request, finished = request_in(folder)  # Again: somebody may have finished it a moment ago.
+        request, finished = request_in(folder)
         if finished:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
             clear(folder)
-        yield None if finished else request
+        yield request, finished
 
 
 def clear(folder: Path) -> None:
@@ -137,7 +143,7 @@ def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    with _told(folder), new_folder(folder) as partial:
+    with told(folder), new_folder(folder) as partial:
         _fill(partial, run)
 
 
@@ -147,19 +153,20 @@ def finish(folder: Path, run: Run) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    with _told(folder):
+    with told(folder):
         _fill(folder, run)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def note_request(folder: Path, request: Request) -> None:
-    """Write that a sweep that is under way goes on otherwise than it began.
+    """Write that a sweep is under way, and goes on otherwise than it began.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    with _told(folder):
+    with told(folder):
         write_json(folder / "run.json", _record(request, None))
+        clear(folder)
 
 
 def _fill(folder: Path, run: Run) -> None:
@@ -182,7 +189,8 @@ def _record(request: Request, summary: Summary | None) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def told(folder: Path) -> Iterator[None]:
+    """Say in words that a run cannot be written."""
     try:
         yield
     except OSError as error:

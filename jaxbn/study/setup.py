@@ -60,6 +60,7 @@ class Setup:
         plan: programs, and tiles of the first round.
         notes: sentences to tell the user.
         halvings: how often tiles were halved because a device had no memory left.
+        added: configurations of each round that was added later.
     """
 
     asked: Settings
@@ -77,6 +78,7 @@ class Setup:
     plan: Plan
     notes: tuple[str, ...]
     halvings: int = 0
+    added: tuple[int, ...] = ()
 
     def spec_of(self, config: Config, fold: int = 0) -> Spec:
         """What shapes the program of a configuration."""
@@ -89,6 +91,17 @@ class Setup:
     def halved(self) -> "Setup":
         """The same with tiles of half the size."""
         return dataclasses.replace(self, plan=self.plan.halved(), halvings=self.halvings + 1)
+
+    def with_round(self, num_configs: int) -> "Setup":
+        """The same with a further round, which shares what the plan says of programs and tiles."""
+        rounds = (*self.rounds, num_configs)
+        return dataclasses.replace(
+            self,
+            settings=dataclasses.replace(self.settings, num_configs=sum(rounds)),
+            rounds=rounds,
+            plan=self.plan.repeated(sum(rounds) / sum(self.rounds)),
+            added=(*self.added, num_configs),
+        )
 
     @property
     def metric(self) -> Metric:
@@ -103,11 +116,13 @@ class Settled(NamedTuple):
         num_configs: how many configurations fitted the time budget.
         rates: what was assumed of the machine; padding and tile sizes follow from it.
         halvings: how often tiles were halved since, because a device had no memory left.
+        added: configurations of each round that was added since.
     """
 
     num_configs: int
     rates: Rates
     halvings: int = 0
+    added: tuple[int, ...] = ()
 
 
 def set_up(
@@ -134,6 +149,8 @@ def set_up(
     ask = sampler(settings.sampler)
     listed = None
     if space is not None and not isinstance(space, Space):
+        if isinstance(space, str) or not all(isinstance(config, Config) for config in space):
+            raise UserError(f"{space!r:.60} is no Space and no list of configs: the space comes first, then the data")
         space, listed = None, list(space)
     elif space is None:
         space = Space.default()
@@ -228,8 +245,11 @@ def set_up(
         plan,
         (*dataset.notes, *notes),
     )
-    for _ in range(0 if settled is None else settled.halvings):
-        setup = setup.halved()
+    if settled is not None:
+        for _ in range(settled.halvings):
+            setup = setup.halved()
+        for count in settled.added:
+            setup = setup.with_round(count)
     return setup
 
 

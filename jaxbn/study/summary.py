@@ -162,6 +162,7 @@ class Request:
         listed: configurations, where no space was searched.
         rates: what was assumed of the machine.
         halvings: how often tiles were halved because a device had no memory left.
+        added: configurations of each round that was added later; they are among `num_configs`.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -194,6 +195,7 @@ class Request:
     listed: list[dict[str, Any]] | None = None
     rates: dict[str, Any] = dataclasses.field(default_factory=dict)
     halvings: int = 0
+    added: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def precision(self) -> str:

@@ -12,11 +12,12 @@ from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space
+from jaxbn.study import extend
 from jaxbn.study import run_dir as directory
 from jaxbn.study.clock import Clock
 from jaxbn.study.conduct import conduct
 from jaxbn.study.interrupt import Interrupted, Interrupts, interrupts
-from jaxbn.study.keeper import newest
+from jaxbn.study.keeper import keep, newest
 from jaxbn.study.loop import Listener, Resumed
 from jaxbn.study.request import check_same, request_of, setup_of
 from jaxbn.study.results import Results
@@ -71,7 +72,14 @@ def sweep(
         raise UserError("there is nothing to resume without a run_dir: say where the run is written")
     if resume and run_dir is not None and Path(run_dir).exists() and not directory.abandoned(Path(run_dir)):
         check_same(directory.request_in(run_dir)[0], space, asked)
-        return _resume(Path(run_dir), asked, data, None, on_start, on_event, began, import_seconds)
+        return _resume(
+            Path(run_dir),
+            data,
+            Clock(began, import_seconds),
+            asked=asked,
+            on_start=on_start,
+            on_event=on_event,
+        )
     if run_dir is not None:
         directory.check_free(run_dir, overwrite=overwrite)
     setup = set_up(space, data, asked, elapsed=import_seconds)
@@ -91,18 +99,21 @@ def resume(
     run_dir: str | Path,
     data: Any = None,
     *,
+    num_configs: int | None = None,
     devices: int | None = None,
     on_start: Starter | None = None,
     on_event: Listener | None = None,
     import_seconds: float = 0.0,
 ) -> Results:
-    """Go on with a sweep that was interrupted or killed, from its newest checkpoint.
+    """Go on with a sweep that was interrupted or killed, from its newest checkpoint, or add configurations to it.
 
-    On the same machine the trials and curves are those of a sweep that was never interrupted, bit for bit.
+    On the same machine the trials and curves are those of a sweep that was never interrupted, bit for bit. What is
+    added is a further round; it can be added to a finished run too, whose trials stay as they are.
 
     Args:
         run_dir: where the run is.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
+        num_configs: how many configurations it is to have in all, if more than it has.
         devices: how many of the local devices train; None is as many as were asked for then.
         on_start: as for `sweep`.
         on_event: as for `sweep`.
@@ -112,30 +123,56 @@ def resume(
         The results; of a finished run, what it holds.
 
     Raises:
-        UserError: there is no run, somebody else writes it, or data or versions are not the same.
+        UserError: there is no run, somebody else writes it, data or versions are not the same, or nothing can be added.
         Interrupted: as for `sweep`.
+
+    Example:
+        >>> import tempfile
+        >>> run = tempfile.mkdtemp() + "/run"
+        >>> space = Space(hidden_units=4, num_layers=1)
+        >>> _ = sweep(space, "iris", num_configs=2, num_epochs=1, run_dir=run)
+        >>> len(resume(run, num_configs=3).trials)
+        3
     """
-    began = time.perf_counter() - import_seconds
-    return _resume(Path(run_dir), None, data, devices, on_start, on_event, began, import_seconds)
+    clock = Clock(time.perf_counter() - import_seconds, import_seconds)
+    return _resume(
+        Path(run_dir), data, clock, num_configs=num_configs, devices=devices, on_start=on_start, on_event=on_event
+    )
 
 
 def _resume(
     folder: Path,
-    asked: Settings | None,
     data: Any,
-    devices: int | None,
+    clock: Clock,
+    *,
+    asked: Settings | None = None,
+    num_configs: int | None = None,
+    devices: int | None = None,
     on_start: Starter | None,
     on_event: Listener | None,
-    began: float,
-    import_seconds: float,
 ) -> Results:
-    with interrupts() as interrupted, directory.taken_up(folder) as request:
-        if request is None:
+    if num_configs is None and directory.ended(folder):
+        return Results.load(folder)
+    with interrupts() as interrupted, directory.taken_up(folder) as (request, finished):
+        if num_configs is None and finished:
             return Results.load(folder)
         setup = setup_of(request, asked, data, devices=devices)
-        check_memory(setup.plan, workers(setup.settings.devices)[0])
+        checkpoints = folder / directory.CHECKPOINTS
         notes: list[str] = []
-        state = newest(folder / directory.CHECKPOINTS, setup, Clock(began, import_seconds), notes.append)
+        state = (
+            extend.finished(Results.load(folder), setup, clock)
+            if finished
+            else newest(checkpoints, setup, clock, notes.append)
+        )
+        if num_configs is not None:
+            more = extend.extended(setup, num_configs)
+            state, setup = extend.taken_over(state, setup), more
+        check_memory(setup.plan, workers(setup.settings.devices)[0])
+        if num_configs is not None:
+            # In this order: whoever is killed in between leaves the run as it was, or with all that it held.
+            with directory.told(folder):
+                keep(checkpoints, state)
+            directory.note_request(folder, request_of(setup))
         here = request_of(setup).device
         if here != request.device:
             notes.append(f"the run was begun on {request.device} and goes on on {here}: its numbers agree to rounding")
