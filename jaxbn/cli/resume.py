@@ -52,7 +52,7 @@ def run(arguments: Arguments, *, started: float) -> int:
             from jaxbn.study.run_dir import request_in
             from jaxbn.study.sweep import resume
 
-        finished = request_in(arguments.run)[1]
+        request, finished = request_in(arguments.run)
         keep_programs()
         examine(strict=False)
         with resumable(arguments.run):
@@ -65,7 +65,7 @@ def run(arguments: Arguments, *, started: float) -> int:
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )
-    if finished and arguments.num_configs is None:
+    if finished and arguments.num_configs in (None, request.num_configs):
         print(f"{arguments.run} is finished: nothing was trained.", file=sys.stderr)
     tell(results, arguments.run, as_json=arguments.json)
     return 0

@@ -28,8 +28,8 @@ def extended(setup: Setup, num_configs: int) -> Setup:
         UserError: it has as many already, or a further round makes no sense.
     """
     asked, there = setup.settings, sum(setup.rounds)
-    if num_configs <= there:
-        raise UserError(f"the run has {there:,} configs and num_configs = {num_configs:,} is no more: ask for more")
+    if num_configs < there:
+        raise UserError(f"the run has {there:,} configs, more than num_configs = {num_configs:,}: ask for more")
     if setup.space is None:
         raise UserError("the configurations of the run were listed, so there is nowhere to take more: sweep others")
     if setup.sampler.whole:

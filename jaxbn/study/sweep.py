@@ -113,7 +113,7 @@ def resume(
     Args:
         run_dir: where the run is.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
-        num_configs: how many configurations it is to have in all, if more than it has.
+        num_configs: how many configurations it is to have in all; None is as many as it was begun with or given since.
         devices: how many of the local devices train; None is as many as were asked for then.
         on_start: as for `sweep`.
         on_event: as for `sweep`.
@@ -151,6 +151,8 @@ def _resume(
     on_start: Starter | None,
     on_event: Listener | None,
 ) -> Results:
+    if num_configs == directory.request_in(folder)[0].num_configs:
+        num_configs = None  # It has them, or is about to.
     if num_configs is None and directory.ended(folder):
         return Results.load(folder)
     with interrupts() as interrupted, directory.taken_up(folder) as (request, finished):

@@ -124,6 +124,8 @@ def test_twice(tmp_path):
     more = jaxbn.resume(tmp_path / "run", num_configs=13)
     assert len(more.trials) == 13 and more.request.added == [2, 3]
     assert more.trials["round"].unique().sort().to_list() == [0, 1, 2]
+    # Whoever says it again, as after an interrupt, has what there is.
+    check_same(jaxbn.resume(tmp_path / "run", num_configs=13), more)
 
 
 def test_whoever_is_killed_before_it_begins_leaves_the_run_finished(tmp_path, monkeypatch):
@@ -152,7 +154,7 @@ def test_a_full_disk_leaves_the_run_finished(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "asked", "said"),
     [
-        ({}, 8, "has 8 configs and num_configs = 8 is no more"),
+        ({}, 7, "has 8 configs, more than num_configs = 7"),
         ({"sampler": "grid", "num_configs": 12}, 40, "a grid is whole"),
         ({"time_budget": 60.0}, 13, "ends at its time_budget of 60"),
         ({"target_score": 2.0}, 13, "ends at its target_score of 2"),
