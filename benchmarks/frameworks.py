@@ -147,7 +147,7 @@ FRAMEWORKS = (
 
 NOT_HERE = {
     "Caffe": "BSD-2-Clause",
-    "Caffe2": "BSD-2-Clause",
+    "Caffe2": "Apache-2.0",
     "CNTK": "MIT",
     "DL4J": "Apache-2.0",
     "Lasagne": "MIT",

@@ -30,7 +30,7 @@ from jaxbn.engine.plan import Plan
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, MATMUL, Problem
 from jaxbn.engine.run import Compiled, run
-from jaxbn.search import LADDER, Choice, Space, pad
+from jaxbn.search import LADDER, Choice, Config, Space, pad
 from jaxbn.search.halving import to_the_end
 
 BATCH_SIZE, SEED = 64, 0
@@ -57,6 +57,13 @@ def jaxbn_tiles(
     rates = sorted({float(rate) for rate in learning_rates})
     space = Space(learning_rate=Choice(*rates), hidden_units=64, num_layers=2, batch_size=batch_size)
     configs = [space.config({"learning_rate": (i + 0.5) / len(rates)}) for i in range(len(rates))]
+    return trained(configs, space, x, y, num_epochs, seed, precision=precision)
+
+
+def trained(
+    configs: list[Config], space: Space | None, x, y, num_epochs: int, seed: int, *, precision: str = "float32"
+) -> Timing:
+    """Configurations trained by the engine, of a space or listed."""
     problem = Problem("classification", x.shape[1], 10, pad(len(x), LADDER), CHUNK, ("loss", "accuracy"))
     plan = plan_tiles(
         configs,
@@ -65,6 +72,7 @@ def jaxbn_tiles(
         num_rows=[len(x)],
         rungs=to_the_end(len(configs), num_epochs),
         rates=machine(),
+        probes=None if space is not None else configs,
         precision=precision,
     )
     weight = np.ones(len(x), np.float32)

@@ -42,7 +42,7 @@ from jaxbn.data import prepare, split_rows
 #
 # Logistic regression tells one kind of wine from the two others by two features, alcohol and malic acid. We draw its
 # cost $J(w_1, w_2)$ for the features as they are and for normalised ones. In each case $b$ is held at its best value,
-# and gradient descent gets the largest learning rate that is surely safe, one over the largest curvature.
+# and gradient descent gets one over the largest curvature at the minimum as its learning rate.
 
 # %%
 wine = load_data("wine")

@@ -29,6 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from jaxbn import Choice, Config, Float, Hyperparams, Int, Space, Spec, load_data, mlp, sweep, train
 from jaxbn.nn.metrics import log_loss
@@ -168,13 +169,15 @@ bars.set(ylabel="test accuracy, %", xticks=[], ylim=(0, 130), yticks=range(0, 10
 bars.legend(ncols=3, fontsize=9, loc="upper center")
 
 # %%
-grey, white = table["grey paper"], table["white on black"]
+grey, white, faint = table["grey paper"], table["white on black"], table["faint ink"]
 Markdown(
-    f"**Statistics taken again repair a shift of mean and spread, and nothing else.** On grey paper the network falls "
+    f"**Statistics taken again repair a shift of mean and spread, and hardly anything else.** On grey paper the network falls "
     f"to {grey[1]:.0%} (without batch normalisation to {grey[0]:.0%}) and with new statistics gets {grey[2]:.0%}, as "
     f"on the paper it learned from ({table['as learned'][1]:.0%}). White ink on black turns every $z$ round, and no "
     f"mean and spread turns it back: {white[2]:.0%} with new statistics. Coloured cats of that kind must be in the "
-    "training data."
+    f"training data. Faint ink shows the other side: it hardly matters to the network without batch normalisation "
+    f"({faint[0]:.0%}), whose relu scales with its inputs, and the stored mean, too large by then, makes it matter "
+    f"({faint[1]:.0%}, and {faint[2]:.0%} with new statistics)."
 )
 
 # %% [markdown]
@@ -255,10 +258,16 @@ keys = jax.random.split(jax.random.key(3), SEEDS)
 groups = [2, 4, 8, 16, 32, 64, 128]
 run = {group: np.asarray(jax.jit(jax.vmap(lambda key, g=group: losses_of(key, g)))(keys)) for group in (*groups, 0)}
 
+
 # %%
+def half_interval(values):
+    """Half a 95 % interval of Student's of the mean over seeds."""
+    return student.ppf(0.975, SEEDS - 1) * values.std(ddof=1) / np.sqrt(SEEDS)
+
+
 gap = {group: losses[:, 1] - losses[:, 0] for group, losses in run.items()}
 mean = np.array([gap[group].mean() for group in groups])
-error = np.array([1.96 * gap[group].std(ddof=1) / np.sqrt(SEEDS) for group in groups])
+error = np.array([half_interval(gap[group]) for group in groups])
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 axes[0].errorbar(groups, mean, yerr=error, fmt="o-", capsize=3, color=BLUE, label="with batch normalisation")
@@ -276,19 +285,20 @@ for ax in axes:
 
 # %%
 def difference(values):
-    """Mean and half a 95 % interval of differences between the same seeds."""
-    return f"{values.mean():+.3f} ± {1.96 * values.std(ddof=1) / np.sqrt(SEEDS):.3f}"
+    """Mean and half an interval of differences between the same seeds."""
+    return f"{values.mean():+.3f} ± {half_interval(values):.3f}"
 
 
-new = {group: losses[:, 1] for group, losses in run.items()}
-best_group = min(groups, key=lambda group: new[group].mean())
+learned, new = ({group: losses[:, column] for group, losses in run.items()} for column in (0, 1))
+least = min(groups, key=lambda group: new[group].mean())
 Markdown(
-    f"**Strong noise regularises, and the noise of usual groups hardly does.** In groups of 2 the generalisation gap "
-    f"is {gap[2].mean():.3f} instead of {gap[128].mean():.3f} in groups of 128, but so much noise also keeps it "
-    f"from fitting its examples. From groups of 4 to groups of 128 the gap changes by {difference(gap[128] - gap[4])}, "
-    f"and not in one direction. The loss on new examples is least in groups of {best_group}: from there to groups of "
-    f"128 it changes by {difference(new[128] - new[best_group])} (95 % intervals over {SEEDS} paired seeds). "
-    "It is a slight effect beside what batch normalisation is used for, as the notes say."
+    f"**The noise of usual groups hardly regularises.** Groups of 2 do not fit: their training loss is "
+    f"{learned[2].mean():.2f} instead of {learned[128].mean():.3f} in groups of 128, so that their smaller gap "
+    f"({gap[2].mean():.3f} instead of {gap[128].mean():.3f}) is no gain, and on new examples they lose "
+    f"{new[2].mean():.2f} instead of {new[128].mean():.2f}. From groups of 4 to groups of 128 the gap changes by "
+    f"{difference(gap[128] - gap[4])}, from 32 to 128 the loss on new examples by {difference(new[128] - new[32])} "
+    f"(95 % intervals over {SEEDS} paired seeds). That loss is least in groups of {least}, chosen among seven on these "
+    "same seeds. It is a slight effect beside what batch normalisation is used for, as the notes say."
 )
 
 # %% [markdown]
@@ -320,15 +330,19 @@ for name, color, text in (("batch", BLUE, "with"), ("none", RED, "without")):
     ax.step(scores, 1 - np.arange(len(scores)) / len(scores), where="pre", color=color, label=f"{text} ({len(scores)})")
     well = int((scores >= best - 0.02).sum())
     ends = binomtest(well, len(scores)).proportion_ci(method="wilson")
-    share[name] = f"{well / len(scores):.0%} ({ends.low:.0%} to {ends.high:.0%})"
+    share[name] = well / len(scores), ends.low, ends.high
 ax.axvline(best - 0.02, color=GREY, linestyle=":", label="2 points below the best")
 ax.set(xlabel="validation accuracy", ylabel="share of networks that reach it", ylim=(0, 1.02))
 ax.legend(fontsize=9, loc="lower left")
 
 # %%
+# The difference of two shares, by the ends of their intervals (Newcombe 1998).
+(p, low, high), (q, least_q, most_q) = share["batch"], share["none"]
+below, above = np.hypot(p - low, most_q - q), np.hypot(high - p, q - least_q)
 Markdown(
-    f"**With batch normalisation more of the space trains well**: {share['batch']} of its networks, against "
-    f"{share['none']} without (95 % intervals of Wilson)."
+    f"**With batch normalisation more of the space trains well**: {p:.0%} of its networks ({low:.0%} to {high:.0%}), "
+    f"against {q:.0%} without ({least_q:.0%} to {most_q:.0%}). The difference is {100 * (p - q):.0f} points "
+    f"({100 * (p - q - below):.1f} to {100 * (p - q + above):.1f}; 95 % intervals of Wilson and Newcombe)."
 )
 
 # %% [markdown]
@@ -361,11 +375,12 @@ fig.colorbar(image, ax=axes, label="validation accuracy")
 trained = (scores >= 0.8).sum(axis=2)
 counts = ", ".join(f"{depth} deep: {trained[1, i]} and {trained[0, i]}" for i, depth in enumerate(depths))
 Markdown(
-    f"**With batch normalisation more learning rates train a deep network.** Of the {len(rates)} learning rates, so "
-    f"many reach an accuracy of 80 % with it and without: {counts}. The best accuracy with "
-    f"16 layers is {scores[1, -1].max():.1%} with it and {scores[0, -1].max():.1%} without: plain batch normalisation "
-    "does not make a deep network as good as a shallow one, and one seed does not say which of these two is better "
-    "([five seeds and more rates](../docs/reproductions.md))."
+    f"**With batch normalisation more learning rates train a network of a few layers.** Of the {len(rates)} learning "
+    f"rates, so many reach an accuracy of 80 % with it and without: {counts}. With 8 and 16 layers that is a rate or "
+    "none, on one seed; over five seeds and more rates Adam shows no difference at 16, and momentum does "
+    f"([reproductions](../docs/reproductions.md)). The best accuracy with 16 layers is {scores[1, -1].max():.1%} with "
+    f"it and {scores[0, -1].max():.1%} without: plain batch normalisation does not make a deep network as good as a "
+    "shallow one."
 )
 
 # %% [markdown]

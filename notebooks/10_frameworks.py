@@ -30,8 +30,8 @@ from jaxbn.plots.style import BLUE, VERMILION, tidy
 # %% [markdown]
 # ## What is stored after the same mini-batches
 #
-# Every framework normalises a mini-batch by its biased variance. What it *keeps* for test time differs: which weight
-# stays on the old value, whether the variance is the biased or the unbiased one, whether $\varepsilon$ is in it, where
+# Frameworks normalise a mini-batch by its biased variance (but for Equinox's default mode, which uses the running
+# moments that it has just updated). What they *keep* for test time differs: which weight stays on the old value, whether the variance is the biased or the unbiased one, whether $\varepsilon$ is in it, where
 # the average starts. Here each convention sees the same two mini-batches of one unit, [1, 2, 3, 4] and [2, 6, 4, 12].
 
 # %%

@@ -231,6 +231,10 @@ def test_noise_has_the_moments_it_should_and_differs_from_call_to_call():
     assert np.abs(one.mean(0)).max() < 0.6 and one.mean(0).std() == pytest.approx(0.5 / np.sqrt(3), rel=0.15)
     assert one.std(0).min() > 0.95 and one.std(0).max() < 1.32 and one.std(0).mean() == pytest.approx(1.13, abs=0.03)
     assert np.abs(one.mean(0) - other.mean(0)).max() > 0.3
+    # A little of it differs from row to row: of the shift alone, then of shift and scale.
+    for value, expected in ((0.0, 0.1 / np.sqrt(3)), (1.0, np.sqrt(0.1**2 + 0.1**2 / 3))):
+        rows = np.asarray(santurkar.noise(jax.random.key(2), jnp.full((4000, 200), value)))
+        np.testing.assert_allclose(rows.std(0), expected, rtol=0.06)
 
 
 def test_along_the_gradient_of_a_square_loss_and_gradient_change_as_they_must():

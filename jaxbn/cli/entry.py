@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxbn
-from jaxbn.cli import babysit, conventions, doctor, leaderboard, plan, predict, resume, space, sweep, train
+from jaxbn.cli import babysit, conventions, doctor, export, leaderboard, plan, predict, resume, space, sweep, train
 from jaxbn.cli.experiment import Experiment
 from jaxbn.cli.options import parse
 from jaxbn.errors import UserError, unknown
@@ -65,6 +65,12 @@ COMMANDS = {
         "It asks what to do, line by line; help shows what can be typed. Lines may also be piped in.",
     ),
     "predict": Command(predict.Arguments, predict.run, "Predict rows with the winner of a sweep or a saved model."),
+    "export": Command(
+        export.Arguments,
+        export.run,
+        "Write the winner of a sweep, or a saved model, for those who serve it without JAX.\n\n"
+        "Batch normalisation is folded into the layers, and preprocessing goes along.",
+    ),
     "space": Command(space.Arguments, space.run, "Show every hyperparameter, or print a space to be edited."),
     "conventions": Command(
         conventions.Arguments,

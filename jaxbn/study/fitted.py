@@ -96,19 +96,7 @@ class FittedModel:
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """The network's own outputs, [N, C], for preprocessed rows x [N, F]: logits, or scaled targets."""
-        # Rows are padded to a few sizes, so that predicting one row more does not compile again.
-        size = CHUNK * pad(max(-(-len(x) // CHUNK), 1), LADDER)
-        padded = np.zeros((size, x.shape[1]), x.dtype)
-        padded[: len(x)] = x
-        outputs = _outputs(
-            self.variables,
-            padded,
-            np.int32(len(x)),
-            np.float32(self.config.bn_epsilon),
-            spec=self.spec,
-            num_outputs=self.num_outputs,
-        )
-        return np.asarray(outputs)[: len(x)]
+        return outputs_of(self.config, self.variables, x, num_outputs=self.num_outputs)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """Class probabilities from the network's outputs."""
@@ -128,7 +116,7 @@ class FittedModel:
     @property
     def spec(self) -> Spec:
         """The shape of the network."""
-        return _spec(self.config)
+        return spec_of(self.config)
 
     def save(self, folder: str | Path) -> None:
         """Write `model.safetensors` and `model.json` into a folder, which is made if need be.
@@ -207,13 +195,36 @@ class FittedModel:
             raise UserError(f"{folder / 'model.json'} is broken ({error}): save the model again") from error
 
 
-def _spec(config: Config) -> Spec:
+def spec_of(config: Config) -> Spec:
+    """The shape of a configuration's network, without padding."""
     hidden = config.num_layers > 0
     return Spec(
         widths=config.widths,
         activation=config.activation if hidden else "identity",
         normalization=config.normalization if hidden else "none",
     )
+
+
+def outputs_of(config: Config, variables: Variables, x: np.ndarray, *, num_outputs: int) -> np.ndarray:
+    """A network's own outputs at inference.
+
+    Args:
+        config: its hyperparameters.
+        variables: its weights and statistics, without padding.
+        x: inputs, float32 [N, F].
+        num_outputs: C.
+
+    Returns:
+        Logits, or scaled targets, float32 [N, C].
+    """
+    # Rows are padded to a few sizes, so that predicting one row more does not compile again.
+    size = CHUNK * pad(max(-(-len(x) // CHUNK), 1), LADDER)
+    padded = np.zeros((size, x.shape[1]), x.dtype)
+    padded[: len(x)] = x
+    epsilon = np.float32(config.bn_epsilon)
+    spec = spec_of(config)
+    outputs = _outputs(variables, padded, np.int32(len(x)), epsilon, spec=spec, num_outputs=num_outputs)
+    return np.asarray(outputs)[: len(x)]
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "num_outputs"))

@@ -71,7 +71,8 @@ class Layout:
 class Convention:
     """What batch normalisation is in one framework. To change a default use `dataclasses.replace`.
 
-    All of them normalise, in training, by the biased variance with epsilon inside the square root.
+    All of them normalise, in training, by the biased variance with epsilon inside the square root: that of the
+    mini-batch, but where `trains_with` or `batch_of_one` say otherwise.
 
     Attributes:
         name: in this table.

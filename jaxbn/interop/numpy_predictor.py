@@ -1,0 +1,118 @@
+"""Predictions of a network that jaxbn trained, with NumPy alone: copy it beside `model.npz` and import it.
+
+    from predictor import Predictor
+    model = Predictor("model.npz")
+    model.predict([[5.1, 3.5, 1.4, 0.2]])       # rows in the order of model.columns, None or NaN where one is missing
+    model.predict([{"sepal length (cm)": 5.1}])  # or by name
+    model.predict_proba(rows)
+
+It was written by `jaxbn export --format numpy`; Apache-2.0, as jaxbn is.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def _gelu(z: np.ndarray) -> np.ndarray:
+    return (z * (1 + np.array([math.erf(v) for v in (z / math.sqrt(2)).ravel()]).reshape(z.shape)) / 2).astype(z.dtype)
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    # tanh does not overflow.
+    return (1 + np.tanh(z / 2)) / 2
+
+
+ACTIVATIONS = {
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "gelu": _gelu,
+    "identity": lambda z: z,
+}
+
+
+class Predictor:
+    """A network, and the preprocessing that it was trained with.
+
+    Attributes:
+        columns: names of the features, in order.
+        classes: what is predicted; empty where a number is.
+    """
+
+    def __init__(self, path: str = "model.npz") -> None:
+        with np.load(path, allow_pickle=False) as arrays:
+            record = json.loads(arrays["record"].tobytes())
+            count = sum(name.endswith(".kernel") for name in arrays.files)
+            self.layers = [(arrays[f"{k}.kernel"], arrays[f"{k}.bias"]) for k in range(count)]
+        if record["format"] != "jaxbn-folded" or record["version"] != 1:
+            raise ValueError(f"{path} is of another version: export the model again")
+        self.activation = ACTIVATIONS[record["activation"]]
+        self.preprocessor = record["preprocessor"]
+        self.columns = [name for name, _ in self.preprocessor["columns"]]
+        self.classes = record["classes"]
+        self.target_mean, self.target_scale = (np.array(record[f"target_{name}"]) for name in ("mean", "scale"))
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """A class, or a number, for each row, [N]; [N, K] where K numbers are predicted."""
+        outputs = self.outputs(rows)
+        if self.classes:
+            return np.asarray(self.classes)[outputs.argmax(-1)]
+        numbers = outputs * self.target_scale + self.target_mean
+        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+
+    def predict_proba(self, rows: Any) -> np.ndarray:
+        """The probability of each class, [N, C] in the order of `classes`."""
+        if not self.classes:
+            raise ValueError("the model predicts numbers, not classes: use predict")
+        outputs = self.outputs(rows).astype(float)
+        chances = np.exp(outputs - outputs.max(-1, keepdims=True))
+        return chances / chances.sum(-1, keepdims=True)
+
+    def outputs(self, rows: Any) -> np.ndarray:
+        """The network's own outputs, [N, C]: logits, or scaled targets."""
+        x = self.inputs(rows)
+        for number, (kernel, bias) in enumerate(self.layers):
+            x = x @ kernel + bias
+            if number + 1 < len(self.layers):
+                x = self.activation(x)
+        return x
+
+    def inputs(self, rows: Any) -> np.ndarray:
+        """Rows as the network takes them, float32 [N, F]."""
+        made = self.preprocessor
+        columns = self._columns(rows)
+        numeric = [name for name, kind in made["columns"] if kind == "numeric"]
+        words = [name for name, kind in made["columns"] if kind == "categorical"]
+        parts = []
+        if numeric:
+            values = np.stack([np.array([_number(v) for v in columns[name]], float) for name in numeric], axis=1)
+            missing = np.isnan(values)
+            scaled = (np.where(missing, made["median"], values) - made["mean"]) / made["scale"]
+            parts = [scaled.clip(-made["largest"], made["largest"]), missing[:, made["indicators"]]]
+        for name, known, infrequent in zip(words, made["categories"], made["infrequent"], strict=True):
+            given = [None if _missing(v) else str(v) for v in columns[name]]
+            parts.append(np.array([[word == one for one in known] for word in given], float))
+            if infrequent:
+                parts.append(np.array([[word not in known] for word in given], float))
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def _columns(self, rows: Any) -> dict[str, Sequence[Any]]:
+        if not len(rows):
+            raise ValueError("there are no rows to predict: give at least one")
+        if isinstance(rows[0], Mapping):
+            return {name: [row.get(name) for row in rows] for name in self.columns}
+        if any(len(row) != len(self.columns) for row in rows):
+            raise ValueError(f"every row needs {len(self.columns)} values: {', '.join(self.columns)}")
+        return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _number(value: Any) -> float:
+    return math.nan if _missing(value) else float(value)
