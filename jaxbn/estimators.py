@@ -148,8 +148,8 @@ class _Network(BaseEstimator):
             for point in follow(trainer, [Segment(0, config)], until, since=self._point):
                 if point.diverged:
                     raise UserError(
-                        f"training diverged in epoch {point.observed.epoch}: give a smaller learning_rate, or scale the "
-                        "features"
+                        f"training diverged in epoch {point.observed.epoch}: give a smaller learning_rate, or "
+                        "scale the features"
                     )
                 self._point, loss = point, point.observed.train_loss
                 assert loss is not None
@@ -220,8 +220,8 @@ class BNMLPClassifier(ClassifierMixin, _Network):
         random_state: of weights, the order of rows, dropout, and what is kept apart.
         verbose: print the loss of every epoch.
         activation, normalization, optimizer, learning_rate, momentum, b1, b2, eps, batch_size, learning_rate_decay,
-            decay_kind, warmup_epochs, weight_decay, dropout, clip_norm, init_scale, bn_decay, bn_epsilon: as `jaxbn space`
-            lists them.
+            decay_kind, warmup_epochs, weight_decay, dropout, clip_norm, init_scale, bn_decay, bn_epsilon: as
+            `jaxbn space` lists them.
 
     Attributes:
         classes_: what is predicted, in order.

@@ -171,7 +171,7 @@ bars.legend(ncols=3, fontsize=9, loc="upper center")
 # %%
 grey, white, faint = table["grey paper"], table["white on black"], table["faint ink"]
 Markdown(
-    f"**Statistics taken again repair a shift of mean and spread, and hardly anything else.** On grey paper the network falls "
+    f"**Statistics taken again repair a shift of mean and spread, and hardly more.** On grey paper the network falls "
     f"to {grey[1]:.0%} (without batch normalisation to {grey[0]:.0%}) and with new statistics gets {grey[2]:.0%}, as "
     f"on the paper it learned from ({table['as learned'][1]:.0%}). White ink on black turns every $z$ round, and no "
     f"mean and spread turns it back: {white[2]:.0%} with new statistics. Coloured cats of that kind must be in the "

@@ -31,8 +31,9 @@ from jaxbn.plots.style import BLUE, VERMILION, tidy
 # ## What is stored after the same mini-batches
 #
 # Frameworks normalise a mini-batch by its biased variance (but for Equinox's default mode, which uses the running
-# moments that it has just updated). What they *keep* for test time differs: which weight stays on the old value, whether the variance is the biased or the unbiased one, whether $\varepsilon$ is in it, where
-# the average starts. Here each convention sees the same two mini-batches of one unit, [1, 2, 3, 4] and [2, 6, 4, 12].
+# moments that it has just updated). What they *keep* for test time differs: which weight stays on the old value,
+# whether the variance is the biased or the unbiased one, whether $\varepsilon$ is in it, where the average starts. Here
+# each convention sees the same two mini-batches of one unit, [1, 2, 3, 4] and [2, 6, 4, 12].
 
 # %%
 batches = [np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([[2.0], [6.0], [4.0], [12.0]])]
