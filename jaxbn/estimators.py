@@ -189,7 +189,7 @@ class _Network(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's own outputs, [N, C]."""
         check_is_fitted(self, "n_iter_")
-        x = validate_data(self, X, dtype=np.float32, reset=False)
+        x = np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
         assert self._point is not None
         return outputs_of(self._point.config, self._point.weights, x, num_outputs=self._num_outputs)
 

@@ -130,6 +130,9 @@ class Trainer:
         # A compilation cannot be interrupted and nobody needs its result any more.
         self.compiling.shutdown(wait=False, cancel_futures=True)
         self.training.shutdown(wait=True, cancel_futures=True)
+        # At once, whoever still knows of the trainer: the device may have no room for the next one's.
+        self.data.clear()
+        self.begun.clear()
 
     def stop(self) -> None:
         """Let every tile end after the epoch that it is in, and start no other."""
@@ -208,7 +211,7 @@ class Trainer:
 
     def _train_one(self, tile: Tile) -> TileResult | None:
         if not self.ready[tile.program].result() or self.stopped:
-            return None
+            return tile.begun
         with self.lock:
             device = self.free.pop()
         try:

@@ -131,7 +131,7 @@ def to_onnx(served: Served) -> bytes:
         UserError: the package onnx is not installed, or the table has columns of text.
     """
     try:
-        from onnx import TensorProto, checker, helper, numpy_helper
+        from onnx import TensorProto, checker, helper, numpy_helper  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError("ONNX needs the package onnx, which is not installed: pip install 'jaxbn[onnx]'") from None
     made = served.preprocessor

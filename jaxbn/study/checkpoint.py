@@ -28,6 +28,7 @@ from jaxbn.study.records import ARRAYS, Ancestry, Records
 from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 from jaxbn.study.summary import Seconds
+from jaxbn.study.typed import misfit
 from jaxbn.study.weights import shapes
 
 FORMAT, VERSION = "jaxbn-checkpoint", 1
@@ -70,18 +71,23 @@ def load(folder: Path, setup: Setup, clock: Clock) -> SweepState:
         UserError: it has no manifest.
         OSError: a file cannot be read.
         ValueError: it is not what was written, or not of this sweep.
-        KeyError: the same.
-        TypeError: the same.
+        LookupError, TypeError, AttributeError, ArithmeticError, RecursionError: the same.
     """
     plain, arrays = _checked(folder)
-    state = SweepState.fresh(setup, dataclasses.replace(clock, before=Seconds(**plain["seconds"])))
-    state.round, state.rung = plain["round"], plain["rung"]
-    state.alive = None if plain["alive"] is None else np.array(plain["alive"], int)
+    before = Seconds(**plain["seconds"])
+    if misfit(before):
+        raise ValueError(f"no number of seconds: {before}")
+    state = SweepState.fresh(setup, dataclasses.replace(clock, before=before))
+    _place(state, plain, setup)
     for part in ("records", "linear"):
         _fill(getattr(state, part), plain[part], _below(f"{part}/", arrays), setup)
+    size = int((state.records.rounds == state.round).sum())
+    if state.rung > len(setup.scheduler.rungs(size, setup.plan.num_epochs) if size else ()):
+        raise ValueError(f"no rung {state.rung}")
     for tile in plain["begun"]:
         trials = tuple(tile["trials"])
         own = _below(f"begun/{trials[0]}/", arrays)
+        _check_tile(own, len(trials), len(setup.metrics))
         # Tiles have been halved since where its state does not fit: they begin again.
         with contextlib.suppress(ValueError):
             state.begun[trials[0]] = TileResult(
@@ -93,6 +99,25 @@ def load(folder: Path, setup: Setup, clock: Clock) -> SweepState:
                 seconds=tile["seconds"],
             )
     return state
+
+
+def _check_tile(arrays: Arrays, count: int, num_metrics: int) -> None:
+    epochs = len(arrays["train_loss"])
+    expected = ((count,), (epochs, count), (epochs, count, num_metrics), (count,), (count,))
+    if not epochs or tuple(arrays[name].shape for name in TILE_ARRAYS) != expected:
+        raise ValueError("arrays of a tile that do not go together")
+
+
+def _place(state: SweepState, plain: Mapping[str, Any], setup: Setup) -> None:
+    """Where in the search it is."""
+    rung, number, alive = plain["rung"], plain["round"], plain["alive"]
+    known = range(len(plain["records"]["configs"]))
+    if not (isinstance(number, int) and 0 <= number <= len(setup.rounds) and isinstance(rung, int) and rung >= 0):
+        raise ValueError(f"no place in the search: round {number!r}, rung {rung!r}")
+    if alive is not None and not (isinstance(alive, list) and all(type(one) is int and one in known for one in alive)):
+        raise ValueError("configurations that there are not")
+    state.round, state.rung = number, rung
+    state.alive = None if alive is None else np.array(alive, int)
 
 
 TILE_ARRAYS = ("first_loss", "train_loss", "scores", "epochs", "diverged")

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import shutil
 import warnings
 from pathlib import Path
@@ -146,6 +147,9 @@ def results_of(setup: Setup, state: SweepState, *notes: str) -> Results | None:
     highest = records.highest(np.array(sorted(records.weights), int), setup.settings.keep)
     if not highest:
         return None
+    # A finished run that goes on has its winner's weights alone: what ranks below may be missing.
+    ranked = records.highest(np.arange(len(records.configs)), setup.settings.keep)
+    highest = list(itertools.takewhile(records.weights.__contains__, ranked)) or highest[:1]
     models = tuple(fitted(setup, records.configs[number], records.weights[number]) for number in highest)
     best, test, error, tied = judge(setup, records, models[0], highest[0])
     baselines = (constant(setup), *best_linear(setup, state.linear))

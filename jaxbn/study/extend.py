@@ -53,9 +53,17 @@ def finished(results: Results, setup: Setup, clock: Clock) -> SweepState:
         results: of the sweep, from its folder.
         setup: of the sweep.
         clock: of the process that goes on with it.
+
+    Raises:
+        UserError: its tables are not what a sweep writes.
     """
+    from polars.exceptions import PolarsError
+
     state = SweepState.fresh(setup, dataclasses.replace(clock, before=results.seconds))
-    _fill(state.records, results, setup)
+    try:
+        _fill(state.records, results, setup)
+    except (LookupError, ValueError, TypeError, PolarsError) as error:
+        raise UserError(f"the tables of the run do not go together ({error}): sweep anew") from error
     state.round = len(setup.rounds)
     return state
 

@@ -28,11 +28,16 @@ def write(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Make sure of the names in a folder."""
+    number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(number)
     finally:
-        os.close(folder)
+        os.close(number)
 
 
 def check_place(folder: Path) -> None:
@@ -73,9 +78,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
             # The old one makes way whole, and goes when the new one stands.
             old = folder.rename(partial.with_name(f"{partial.name}.old"))
             partial.rename(folder)
+            _flush(folder.parent)
             shutil.rmtree(old)
         else:
             partial.rename(folder)
+            _flush(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -4,9 +4,11 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
+
+from jax.errors import JaxRuntimeError
 
 from jaxbn.engine.tiles import TileResult
 from jaxbn.errors import UserError
@@ -22,6 +24,8 @@ SHARE = 0.03
 FIRST = 0.1
 """Seconds that the first one is thought to take."""
 GENERATIONS = 2
+BROKEN = (UserError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a checkpoint raises that is not what was written."""
 
 
 class Keeper:
@@ -68,7 +72,7 @@ class Keeper:
             Whether it is there.
         """
         if self.writing is not None:
-            self.writing.result()
+            wait([self.writing])
         self.failed = False
         self._start(state, begun).result()
         return not self.failed
@@ -82,12 +86,13 @@ class Keeper:
         began = time.perf_counter()
         try:
             keep(self.folder, state)
-        except OSError as error:
+        except (OSError, MemoryError, JaxRuntimeError) as error:
             if not self.failed:
-                why = error.strerror or error
+                why = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 warnings.warn(f"no checkpoint could be written to {str(self.folder)!r}: {why}", stacklevel=2)
             self.failed = True
-        self.took = time.perf_counter() - began
+        finally:
+            self.took = time.perf_counter() - began
 
 
 def keep(folder: Path, state: SweepState) -> None:
@@ -122,6 +127,6 @@ def newest(folder: Path, setup: Setup, clock: Clock, tell: Callable[[str], None]
     for path in generations(folder):
         try:
             return checkpoint.load(path, setup, clock)
-        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except BROKEN as error:
             tell(f"the checkpoint {str(path)!r} is broken ({error}), so an older one is gone on from")
     return SweepState.fresh(setup, clock)

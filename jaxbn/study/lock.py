@@ -23,8 +23,11 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         UserError: somebody else writes there.
     """
-    with open(path, "a+b") as file:
-        if fcntl is not None:
+    with contextlib.ExitStack() as stack:
+        while True:
+            file = stack.enter_context(open(path, "a+b"))
+            if fcntl is None:
+                break
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -33,6 +36,9 @@ def locked(path: Path) -> Iterator[None]:
                 raise UserError(
                     f"{str(path.parent)!r} is being written by {who}: wait until it has ended, or stop it"
                 ) from error
+            # Whoever had it may have removed it between the two calls: without a name it would keep nobody out.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                break
         file.truncate(0)
         file.write(f"process {os.getpid()}".encode())
         file.flush()

@@ -97,11 +97,11 @@ def climb(
     beyond = sum(setup.rounds) * records.repeats
     cohort, rung = cohort_of(setup, state, rungs), rungs[state.rung]
     last = state.rung + 1 == len(rungs)
-    waiting = records.members(cohort.numbers, num_folds)
+    waiting = records.members(cohort.numbers, num_folds, start=cohort.epoch)
     tiles = plan.pack(waiting, rung=state.rung, start=cohort.epoch, until=rung.epochs)
-    baseline = linear.members(np.arange(len(linear.configs)), num_folds, first_trial=beyond)
+    baseline = linear.members(np.arange(len(linear.configs)), num_folds, start=0, first_trial=beyond)
     beside = plan.pack(baseline, rung=0, start=0, until=plan.num_epochs)
-    tiles = [*state.to_train(tiles, records), *state.to_train(beside, linear, first_trial=beyond)]
+    tiles = [state.going_on(tile) for tile in (*tiles, *beside)]
     here, held, room = dataclasses.replace(cohort, epoch=rung.epochs), 0, math.inf
     if setup.scheduler.early and not last:
         room = HELD * sum(rungs[state.rung + 1].survivors) * records.repeats

@@ -150,13 +150,18 @@ class Records:
         """Trials of configurations, [len(numbers), k]."""
         return np.asarray(numbers)[:, None] * self.repeats + np.arange(self.repeats)[None, :]
 
-    def members(self, numbers: np.ndarray, folds: int, *, first_trial: int = 0) -> list[Member]:
-        """The trials of configurations as the engine takes them, numbered from `first_trial`."""
+    def members(self, numbers: np.ndarray, folds: int, *, start: int, first_trial: int = 0) -> list[Member]:
+        """The trials of configurations that have not trained for more than `start` epochs, as the engine takes them.
+
+        They are numbered from `first_trial`.
+        """
         found = []
         for number in numbers.tolist():
             config, source = self.changes.get(number, (self.configs[number], number))
             for place in range(self.repeats):
                 trial = number * self.repeats + place
+                if self.epochs[trial] > start:
+                    continue
                 found.append(
                     Member(
                         trial=trial + first_trial,
@@ -214,6 +219,9 @@ class Records:
         if number not in self.changes:
             return
         config, source = self.changes[number]
+        if config != self.configs[number]:
+            # What was kept is the network that it gave up, whose shape may be another one.
+            self.weights.pop(number, None)
         self.configs[number] = config
         self.lineage.append(Ancestry(trial, epoch, source * self.repeats + place, config))
 

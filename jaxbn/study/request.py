@@ -69,7 +69,12 @@ def request_of(setup: Setup) -> Request:
         rates=dataclasses.asdict(setup.plan.rates),
         halvings=setup.halvings,
         added=list(setup.added),
+        x64=_x64(),
     )
+
+
+def _x64() -> bool:
+    return bool(jax.config.jax_enable_x64)
 
 
 def versions() -> dict[str, str]:
@@ -115,6 +120,11 @@ def setup_of(request: Request, given: Settings | None = None, data: Any = None, 
         raise UserError(
             f"the run was begun with {', '.join(f'{name} {request.versions[name]}' for name in changed)} and this is "
             f"{', '.join(f'{name} {now.get(name)}' for name in changed)}: install what it was begun with, or start anew"
+        )
+    if request.x64 != _x64():
+        raise UserError(
+            f"the run was begun with jax_enable_x64 = {request.x64} and this is {_x64()}: set JAX_ENABLE_X64 as it "
+            "was, or start anew"
         )
     try:
         settings = given or Settings(**request.settings)

@@ -88,7 +88,8 @@ def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> I
             stack.enter_context(locked(folder / LOCK))
             check_free(folder, overwrite=overwrite)  # Again: somebody may have been here a moment ago.
             # In this order: a run that has only a part of this must not go on from what another one left.
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            if (folder / CHECKPOINTS).exists():
+                shutil.rmtree(folder / CHECKPOINTS)
             write_json(folder / "run.json", _record(request, None))
             clear(folder)
         yield folder
@@ -122,16 +123,18 @@ def taken_up(folder: Path) -> Iterator[tuple[Request, bool]]:
         if finished:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         else:
-            clear(folder)
+            with told(folder):
+                clear(folder)
         yield request, finished
 
 
 def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
-    for path in (*folder.glob(".*"), folder / "best", *(folder / f"{name}.parquet" for name in TABLES)):
+    partial = filter(_is_partial, folder.iterdir())
+    for path in (*partial, folder / "best", *(folder / f"{name}.parquet" for name in TABLES)):
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != LOCK:
+        else:
             path.unlink(missing_ok=True)
 
 

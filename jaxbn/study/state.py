@@ -1,7 +1,6 @@
 """How far a sweep is: what a checkpoint holds, and what it goes on from."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,18 +51,8 @@ class SweepState:
             self, records=self.records.copy(), linear=self.linear.copy(), begun={**self.begun, **begun}
         )
 
-    def to_train(self, tiles: Sequence[Tile], records: Records, *, first_trial: int = 0) -> list[Tile]:
-        """Of the tiles of a segment those that have not ended, each from where it is.
-
-        Args:
-            tiles: all that the cohort is packed into.
-            records: of their trials.
-            first_trial: number of the first trial of these records.
-        """
-        left = [tile for tile in tiles if records.epochs[tile.trials[0] - first_trial] <= tile.start]
-        found = []
-        for tile in left:
-            begun = self.begun.pop(tile.trials[0], None)
-            goes_on = begun is not None and (begun.trials, begun.start) == (tile.trials, tile.start)
-            found.append(dataclasses.replace(tile, begun=begun) if goes_on else tile)
-        return found
+    def going_on(self, tile: Tile) -> Tile:
+        """A tile from where it is, if it had begun; tiles that have been halved since begin again."""
+        begun = self.begun.pop(tile.trials[0], None)
+        goes_on = begun is not None and (begun.trials, begun.start) == (tile.trials, tile.start)
+        return dataclasses.replace(tile, begun=begun) if goes_on else tile

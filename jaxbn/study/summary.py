@@ -163,6 +163,7 @@ class Request:
         rates: what was assumed of the machine.
         halvings: how often tiles were halved because a device had no memory left.
         added: configurations of each round that was added later; they are among `num_configs`.
+        x64: whether JAX computed in float64.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -196,6 +197,7 @@ class Request:
     rates: dict[str, Any] = dataclasses.field(default_factory=dict)
     halvings: int = 0
     added: list[int] = dataclasses.field(default_factory=list)
+    x64: bool = False
 
     @property
     def precision(self) -> str:

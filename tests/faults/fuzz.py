@@ -6,6 +6,7 @@ One JSON object on one line says what came of it.
 """
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import json
@@ -33,13 +34,14 @@ from sklearn.datasets import load_wine
 import jaxbn
 from jaxbn import Config, Results, Settings, Space, UserError
 from jaxbn.cli.experiment import configs_of
-from jaxbn.study import checkpoint, keeper
+from jaxbn.engine.tiles import TileResult
+from jaxbn.study import checkpoint, conduct, keeper
 from jaxbn.study.clock import Clock
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.logbook import Log
 from jaxbn.study.run_dir import request_in
 from jaxbn.study.settings import enqueued
-from jaxbn.study.setup import set_up
+from jaxbn.study.setup import Setup, set_up
 from jaxbn.study.state import SweepState
 
 SLOW = 5.0
@@ -99,6 +101,9 @@ momentum = 0.95
 """
 
 
+SPACE_OF_ONE = Space(learning_rate=jaxbn.Float(0.01, 0.1), hidden_units=4, num_layers=1)
+
+
 def idx(array: np.ndarray) -> bytes:
     """An array as IDX."""
     return (
@@ -126,16 +131,47 @@ def real_files(top: Path) -> None:
     (top / "idx/train-labels-idx1-ubyte").write_bytes(idx(np.arange(40) % 3))
     (top / "space/space.toml").write_bytes(SPACE)
     (top / "configs/configs.toml").write_bytes(CONFIGS)
-    space = Space(learning_rate=jaxbn.Float(0.01, 0.1), hidden_units=4, num_layers=1)
-    jaxbn.sweep(space, "iris", num_configs=3, num_epochs=2, run_dir=top / "run")
+    jaxbn.sweep(SPACE_OF_ONE, "iris", num_configs=3, num_epochs=2, run_dir=top / "run")
     shutil.copytree(top / "run/best", top / "model")
-    setup = set_up([Config(hidden_units=4, num_layers=1)], "iris", Settings(num_epochs=2))
     for name in ("checkpoints", "signed"):
-        checkpoint.save(top / name / "000001", SweepState.fresh(setup, Clock(0.0)))
+        under_way(top / name)
     panda = jaxbn.Panda(Config(hidden_units=4, num_layers=1), "iris")
     panda.train(2)
     panda.set(learning_rate=0.01)
     panda.log.save(top / "panda/log.jsonl")
+
+
+SWEPT = Settings(num_configs=6, num_epochs=9, scheduler="halving", tile_size=2)
+
+
+def under_way(folder: Path) -> None:
+    """The checkpoint of a sweep that has decided once and has tiles in flight: one of everything that there can be."""
+
+    class Left(BaseException):
+        pass
+
+    consider = keeper.Keeper.consider
+
+    def leave(self: keeper.Keeper, state: SweepState, begun: dict[int, TileResult], *, decided: bool) -> None:
+        if state.rung and state.records.states and begun:
+            checkpoint.save(folder / "000001", state.copy(dict(begun)))
+            raise Left
+
+    keeper.Keeper.consider = leave  # type: ignore[method-assign]
+    conduct.REPORT = 0.0
+    try:
+        jaxbn.sweep(SPACE_OF_ONE, "iris", run_dir=folder.parent / "left", **vars(SWEPT))
+    except Left:
+        shutil.rmtree(folder.parent / "left")
+    finally:
+        keeper.Keeper.consider = consider  # type: ignore[method-assign]
+    assert (folder / "000001").is_dir()
+
+
+@functools.cache
+def swept() -> Setup:
+    """What was settled of the sweep that the checkpoint is of."""
+    return set_up(SPACE_OF_ONE, "iris", SWEPT)
 
 
 def prepared(path: Path) -> None:
@@ -153,8 +189,11 @@ def asked(folder: Path) -> None:
 
 def gone_on(folder: Path) -> None:
     """A checkpoint, of which an altered one is told of and passed over."""
-    setup = set_up([Config(hidden_units=4, num_layers=1)], "iris", Settings(num_epochs=2))
-    keeper.newest(folder, setup, Clock(0.0), lambda told: None)
+    setup = swept()
+    state = keeper.newest(folder, setup, Clock(0.0), lambda told: None)
+    if state.round < len(setup.rounds) and state.alive is not None:
+        state.records.members(state.alive, 1, start=0)
+    state.clock.seconds()
 
 
 def signed(folder: Path) -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.datasets import load_wine
 
 import jaxbn
 from jaxbn import Choice, Float, Int, Results, Space, UserError
-from jaxbn.engine.run import TileEpoch
 from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, keeper
 from jaxbn.study.run_dir import request_in
@@ -34,6 +34,18 @@ class Killed(BaseException):
 def swept(folder, kind="all", **more):
     settings = {"num_configs": 8, "num_epochs": 4, "tile_size": 2, **KINDS[kind], **more}
     return jaxbn.sweep(SPACE, "wine", run_dir=folder, **settings)
+
+
+def leave_at(patch, when):
+    """End the process, as it were, at a chance to save; what is saved there is on the disk."""
+    patch.setattr(conduct, "REPORT", 0.0)
+
+    def killing(self, state, begun, *, decided):
+        if when(state, begun):
+            self.save(state, begun)
+            raise Killed
+
+    patch.setattr(keeper.Keeper, "consider", killing)
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -84,18 +96,7 @@ def test_an_extension_that_is_killed_goes_on_bit_for_bit(tmp_path, monkeypatch, 
         swept(tmp_path / name, kind)
     whole = jaxbn.resume(tmp_path / "whole", num_configs=13)
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "SHARE", float("inf"))
-        patch.setattr(keeper, "EVERY", 0.0)
-        patch.setattr(conduct, "REPORT", 0.0)
-        consider = keeper.Keeper.consider
-
-        def killing(self, state, begun, *, decided):
-            consider(self, state, begun, decided=decided)
-            if begun:
-                self.save(state, begun)
-                raise Killed
-
-        patch.setattr(keeper.Keeper, "consider", killing)
+        leave_at(patch, lambda state, begun: bool(begun))
         with pytest.raises(Killed):
             jaxbn.resume(tmp_path / "killed", num_configs=13)
     with pytest.raises(UserError, match="is not finished"):
@@ -103,19 +104,31 @@ def test_an_extension_that_is_killed_goes_on_bit_for_bit(tmp_path, monkeypatch, 
     check_same(jaxbn.resume(tmp_path / "killed"), whole)
 
 
-def test_a_run_that_was_interrupted_can_be_extended(tmp_path, monkeypatch):
-    seen = []
-
-    def leave(event):
-        seen.append(event)
-        if sum(isinstance(event, TileEpoch) for event in seen) == 9:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        swept(tmp_path / "run", on_event=leave)
+@pytest.mark.parametrize("kind", ["all", "halving", "folds"])
+def test_a_run_that_was_killed_can_be_extended(tmp_path, monkeypatch, kind):
+    repeats = 4 if kind == "folds" else 1
+    with monkeypatch.context() as patch:
+        # While the baseline is in flight, whose trials come after all others and have other numbers afterwards.
+        leave_at(patch, lambda state, begun: max(begun, default=0) >= 8 * repeats)
+        with pytest.raises(Killed):
+            swept(tmp_path / "run", kind)
+    assert keeper.generations(tmp_path / "run" / "checkpoints")
     more = jaxbn.resume(tmp_path / "run", num_configs=13)
-    swept(tmp_path / "other")
+    swept(tmp_path / "other", kind)
     check_same(more, jaxbn.resume(tmp_path / "other", num_configs=13))
+
+
+def test_the_winner_and_the_models_are_those_that_rank_highest(tmp_path):
+    first = swept(tmp_path / "run", keep=3)
+    assert len(first.models) == 3
+    more = jaxbn.resume(tmp_path / "run", num_configs=9)
+    if more.best.trial == first.best.trial:
+        assert more.test == first.test
+    shown = more.leaderboard(len(more.models))["learning_rate"].to_list()
+    assert [model.config.learning_rate for model in more.models] == shown
+    rows = load_wine().data
+    winner = first.best_model if more.best.trial == first.best.trial else more.best_model
+    np.testing.assert_array_equal(more.best_model.predict(rows), winner.predict(rows))
 
 
 def test_twice(tmp_path):

@@ -8,6 +8,7 @@ import time
 import types
 from pathlib import Path
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
@@ -15,16 +16,17 @@ from jax.errors import JaxRuntimeError
 from sklearn.datasets import load_wine
 
 import jaxbn
-from jaxbn import Choice, Float, Int, Results, Space, UserError
+from jaxbn import Choice, Float, Int, Results, Settings, Space, UserError
 from jaxbn.engine import run as engine_run
 from jaxbn.engine.run import TileEpoch
+from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, files, keeper
 from jaxbn.study.clock import Clock
 from jaxbn.study.lock import locked
 from jaxbn.study.loop import Resumed
 from jaxbn.study.records import Records
 from jaxbn.study.run_dir import request_in
-from jaxbn.study.setup import NUM_LINEAR
+from jaxbn.study.setup import NUM_LINEAR, set_up
 from jaxbn.study.state import SweepState
 
 SPACE = Space(
@@ -39,6 +41,7 @@ KINDS = {
     "halving": {"scheduler": "halving"},
     "hyperband": {"scheduler": "hyperband", "factor": 2},
     "pbt": {"scheduler": "pbt", "interval": 1},
+    "pbt_twice": {"scheduler": "pbt", "interval": 1, "replicates": 2},
     "folds": {"folds": 2, "replicates": 2, "scheduler": "halving"},
     "rounds": {"sampler": "coarse_to_fine", "num_rounds": 3, "keep": 3},
     "patience": {"patience": 1, "scheduler": "halving"},
@@ -474,6 +477,101 @@ def test_tiles_that_were_halved_stay_so(tmp_path, monkeypatch, eager):
     results = jaxbn.resume(tmp_path / "run")
     assert {program["tile_size"] for program in results.request.programs} == {2}
     check_same(results, jaxbn.sweep(SPACE, "wine", **settings("halving")))
+
+
+@pytest.mark.parametrize("kind", ["all", "halving"])
+@pytest.mark.parametrize("failing", [0, 1])
+def test_tiles_that_do_not_divide_evenly_leave_nobody_out(monkeypatch, kind, failing):
+    """One of the first two tiles of five has been recorded when the other finds no memory."""
+    space = Space(learning_rate=Float(1e-3, 1, scale="log"), hidden_units=6, num_layers=1)
+    asked = {**settings(kind), "num_configs": 10, "num_epochs": 3, "min_epochs": 3 if kind == "all" else 1}
+    asked = {name: value for name, value in asked.items() if kind != "all" or name != "min_epochs"}
+    train, ended = engine_run.Trainer._train, threading.Event()
+
+    def one_fails(self, tile, device):
+        if tile.program.tile_size == 5 and tile.trials[0] < 10 and tile.start == 0:
+            if tile.trials[0] == 5 * failing:
+                assert ended.wait(60)
+                time.sleep(0.3)  # Until the other one has been handed over.
+                raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes.")
+            result = train(self, tile, device)
+            ended.set()
+            return result
+        return train(self, tile, device)
+
+    monkeypatch.setattr(engine_run.Trainer, "_train", one_fails)
+    with pytest.warns(UserWarning, match="no memory left for tiles of 5: training goes on in tiles of at most 2"):
+        results = jaxbn.sweep(space, "wine", **{**asked, "tile_size": 5})
+    monkeypatch.undo()
+    expected = jaxbn.sweep(space, "wine", **{**asked, "tile_size": 2})
+    assert results.trials["status"].to_list() == expected.trials["status"].to_list()
+    assert results.trials["epochs"].to_list() == expected.trials["epochs"].to_list()
+    np.testing.assert_allclose(results.trials["valid_loss"], expected.trials["valid_loss"], rtol=1e-3)
+
+
+def test_what_was_begun_counts_where_no_time_is_left(tmp_path, monkeypatch, eager):
+    def worth(decided, state, begun):
+        return bool(begun) and not state.records.epochs.any() and min(begun) < 12
+
+    kill_at(monkeypatch, 1, worth)
+    with pytest.raises(Killed):
+        swept("all", tmp_path / "run", time_budget=600.0)
+    monkeypatch.undo()
+    monkeypatch.setattr(conduct, "RESERVE", 1e9)
+    results = jaxbn.resume(tmp_path / "run")
+    epochs = results.trials["epochs"]
+    assert (epochs > 0).any() and (epochs == 0).any()
+
+
+def test_whoever_takes_over_anothers_state_leaves_its_own_weights(monkeypatch):
+    setup = set_up(SPACE, "wine", Settings(num_configs=2, num_epochs=4, replicates=2, scheduler="pbt"))
+    records = Records.empty(4, setup.metrics, setup.rank_by, repeats=2)
+    small, large = (from_values(hidden_units=width, num_layers=1) for width in (4, 8))
+    records.add([small, large])
+    records.weights[0] = object()
+    records.changes = {0: (large, 1)}
+    records._change(1, 2)  # The second replicate first.
+    assert records.configs[0] == large and 0 not in records.weights
+    records.weights[0] = "its own now"
+    records._change(0, 2)
+    assert records.weights[0] == "its own now"
+
+
+def test_float64_and_float32_do_not_meet_in_a_run(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    before = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    with jax.enable_x64(True), pytest.raises(UserError, match="jax_enable_x64 = False and this is True"):
+        jaxbn.resume(folder)
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == before
+
+
+def test_a_lock_whose_name_went_keeps_nobody_out(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    flock, path, calls = fcntl.flock, tmp_path / "lock", []
+
+    def released_meanwhile(file, how):
+        flock(file, how)
+        if not calls:
+            path.unlink()  # As whoever held it does, between our opening it and locking it.
+        calls.append(how)
+
+    monkeypatch.setattr("jaxbn.study.lock.fcntl.flock", released_meanwhile)
+    with locked(path):
+        assert len(calls) == 2 and path.exists()
+        with pytest.raises(UserError, match="is being written by process"), locked(path):
+            pass
+
+
+def test_a_checkpoint_for_which_there_is_no_memory_is_told(whole, tmp_path, monkeypatch, interruptible, eager):
+    def short(folder, state):
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint, "save", short)
+    with (
+        pytest.warns(UserWarning, match=r"no checkpoint could be written .* MemoryError"),
+        pytest.raises(jaxbn.Interrupted, match="the last one could not be written"),
+    ):
+        swept("all", tmp_path / "run", on_event=late())
 
 
 def test_a_tile_of_one_cannot_be_halved(monkeypatch):
