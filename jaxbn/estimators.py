@@ -193,11 +193,6 @@ class _Network(BaseEstimator):
         assert self._point is not None
         return outputs_of(self._point.config, self._point.weights, x, num_outputs=self._num_outputs)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.non_deterministic = False
-        return tags
-
 
 class BNMLPClassifier(ClassifierMixin, _Network):
     """A batch-normalised network that classifies.
@@ -430,6 +425,11 @@ class BNMLPRegressor(RegressorMixin, _Network):
             self._begin()
         self._learn(Rows(x, self._scaled(y), weight), None, y.shape[1], len(self.loss_curve_) + 1)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, reset=reset)

@@ -22,8 +22,8 @@ X, Y = load_iris(return_X_y=True)
 
 WEIGHTS = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "a row of weight 2 counts twice in the loss, but once in the moments of batch normalisation and in the order of "
-        "the mini-batches, so it is not the same as the row twice"
+        "a row of weight 2 counts twice in the loss, but once in the moments of batch normalisation and in the order "
+        "of the mini-batches, so it is not the same as the row twice"
     )
 }
 """What is asked of estimators whose result does not depend on mini-batches."""
@@ -77,7 +77,7 @@ def test_a_row_of_weight_0_takes_no_part():
     given = BNMLPClassifier(8, num_epochs=5, random_state=0).fit(X, Y, sample_weight=weight)
     without = BNMLPClassifier(8, num_epochs=5, random_state=0).fit(X[40:], Y[40:])
     np.testing.assert_array_equal(given.predict_proba(X), without.predict_proba(X))
-    with pytest.raises(ValueError, match="every row has sample_weight 0"):
+    with pytest.raises(ValueError, match=r"Sample weights must|every row has sample_weight 0"):
         BNMLPClassifier().fit(X, Y, sample_weight=np.zeros(len(X)))
 
 
@@ -113,7 +113,7 @@ def test_numbers_are_predicted_in_their_units():
 
 
 def test_it_goes_where_scikit_learns_own_go():
-    scaled = make_pipeline(StandardScaler(), BNMLPClassifier(8, num_epochs=15, random_state=0))
+    scaled = make_pipeline(StandardScaler(), BNMLPClassifier(8, num_epochs=50, random_state=0))
     assert cross_val_score(scaled, X, Y, cv=3).mean() > 0.9
     search = GridSearchCV(scaled, {"bnmlpclassifier__learning_rate": [1e-6, 1e-2]}, cv=3).fit(X, Y)
     assert search.best_params_ == {"bnmlpclassifier__learning_rate": 1e-2}

@@ -171,7 +171,7 @@ def to_onnx(served: Served) -> bytes:
         place = node("ArgMax", [x], "place", axis=-1, keepdims=0)
         labels = np.asarray(served.classes)
         kind = {"i": TensorProto.INT64, "f": TensorProto.DOUBLE, "U": TensorProto.STRING}[labels.dtype.kind]
-        values = [str(name).encode() for name in labels] if kind == TensorProto.STRING else labels
+        values: Any = [str(name).encode() for name in labels] if kind == TensorProto.STRING else labels
         constants.append(helper.make_tensor("classes", kind, [len(labels)], values))
         node("Gather", ["classes", place], "prediction", axis=0)
         probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(labels)])
