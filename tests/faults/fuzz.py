@@ -141,7 +141,7 @@ def real_files(top: Path) -> None:
     panda.log.save(top / "panda/log.jsonl")
 
 
-SWEPT = Settings(num_configs=6, num_epochs=9, scheduler="halving", tile_size=2)
+SWEPT = Settings(num_configs=24, num_epochs=9, scheduler="halving", tile_size=2)
 
 
 def under_way(folder: Path) -> None:
