@@ -1,22 +1,28 @@
 """The estimators beside what scikit-learn asks of all."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import uniform
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from jaxbn import Float, Int
 from jaxbn.errors import UserError
-from jaxbn.estimators import BNMLPClassifier, BNMLPRegressor
+from jaxbn.estimators import BNMLPClassifier, BNMLPRegressor, SweepSearchCV
 
 X, Y = load_iris(return_X_y=True)
 
@@ -140,9 +146,117 @@ def test_it_is_copied_and_pickled(capsys):
         ({"learning_rate": -1.0}, "learning_rate = -1.0 is out of range"),
         ({"optimizer": "adams"}, "did you mean 'adam'"),
         ({"num_epochs": 0}, "num_epochs = 0"),
-        ({"learning_rate": 1e30, "normalization": "none", "optimizer": "sgd"}, "training diverged in epoch 1"),
+        ({"learning_rate": 1e38, "normalization": "none", "optimizer": "sgd"}, "training diverged in epoch 1"),
     ],
 )
 def test_mistakes_are_told(settings, said):
     with pytest.raises(ValueError, match=said):
         BNMLPClassifier(4, **{"num_epochs": 2, **settings}).fit(X, Y)
+
+
+# The search
+
+SEARCHED = {"learning_rate": [0.003, 0.01], "hidden_units": [4]}
+
+
+def network(**values):
+    return BNMLPClassifier(8, **{"num_epochs": 20, "random_state": 0, **values})
+
+
+@parametrize_with_checks(
+    [SweepSearchCV(BNMLPClassifier(num_epochs=60, random_state=0), SEARCHED, n_iter=2, cv=2)],
+    expected_failed_checks=lambda estimator: {},
+)
+def test_the_search_as_scikit_learn_asks(estimator, check):
+    check(estimator)
+
+
+def test_a_search_finds_what_learns_and_is_shaped_like_scikit_learns():
+    distributions = {
+        "learning_rate": Float(1e-5, 1, scale="log"),
+        "hidden_units": Int(4, 16),
+        "optimizer": ["adam", "momentum"],
+        "dropout": uniform(0, 0.3),
+    }
+    search = SweepSearchCV(network(num_epochs=40), distributions, n_iter=12, cv=3, random_state=0).fit(X, Y)
+    rival = RandomizedSearchCV(MLPClassifier(max_iter=5), {"alpha": uniform()}, n_iter=3, cv=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        rival.fit(X, Y)
+    ours, theirs = search.cv_results_, rival.cv_results_
+    assert {name.replace("alpha", "learning_rate") for name in theirs} <= set(ours)
+    for name, column in theirs.items():
+        if name.replace("alpha", "x") == name and name != "params":
+            assert ours[name].dtype == column.dtype and ours[name].shape == (12,)
+    assert search.best_score_ > 0.9 and search.best_index_ == ours["mean_test_score"].argmax()
+    assert search.best_params_ == ours["params"][search.best_index_] and search.n_splits_ == 3
+    assert min(ours["param_learning_rate"]) >= 1e-5 and max(ours["param_hidden_units"]) <= 16
+    np.testing.assert_allclose(
+        ours["mean_test_score"], np.mean([ours[f"split{fold}_test_score"] for fold in range(3)], axis=0)
+    )
+    # Each candidate was scored on rows that it had not seen, about as well as when it is trained by itself.
+    by_itself = cross_val_score(network(num_epochs=40).set_params(**search.best_params_), X, Y, cv=3).mean()
+    assert abs(by_itself - search.best_score_) < 0.06
+    assert search.score(X, Y) > 0.9 and search.predict_proba(X).shape == (150, 3) and search.n_features_in_ == 4
+    again = SweepSearchCV(network(num_epochs=40), distributions, n_iter=12, cv=3, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(again.cv_results_["mean_test_score"], ours["mean_test_score"])
+
+
+def test_several_scores_and_folds_of_ones_own():
+    search = SweepSearchCV(
+        network(),
+        [{"learning_rate": [0.01]}, {"batch_size": [16, 32]}],
+        n_iter=3,
+        cv=GroupKFold(3),
+        scoring=["accuracy", "neg_log_loss"],
+        refit="neg_log_loss",
+    ).fit(X, Y, groups=np.arange(150) % 5)
+    found = search.cv_results_
+    assert len(found["params"]) == 3 and search.multimetric_
+    assert found["param_learning_rate"].mask.tolist() == [False, True, True]
+    assert (found["mean_test_neg_log_loss"] < 0).all() and (found["mean_test_accuracy"] > 0.8).all()
+    assert search.best_index_ == found["mean_test_neg_log_loss"].argmax()
+    log_loss = -get_scorer("neg_log_loss")(search.best_estimator_, X, Y)
+    assert search.score(X, Y) == pytest.approx(-log_loss)
+
+
+def test_numbers_are_scored_in_their_units():
+    x, y = load_diabetes(return_X_y=True)
+    search = SweepSearchCV(
+        BNMLPRegressor(8, num_epochs=20, random_state=0),
+        {"learning_rate": [1e-3, 1e-2]},
+        n_iter=2,
+        scoring={"error": "neg_mean_absolute_error", "fit": "r2"},
+        refit="fit",
+        cv=3,
+    ).fit(x, y)
+    assert (search.cv_results_["mean_test_error"] < -30).all() and search.best_score_ > 0.3
+    by_itself = cross_val_score(search.best_estimator_, x, y, cv=3, scoring="neg_mean_absolute_error").mean()
+    assert search.cv_results_["mean_test_error"][search.best_index_] == pytest.approx(by_itself, rel=0.15)
+
+
+def test_candidates_that_diverge_are_told_and_never_best():
+    plain = network(normalization="none", optimizer="sgd")
+    with pytest.warns(FitFailedWarning, match="5 of 10 trainings diverged"):
+        search = SweepSearchCV(plain, {"learning_rate": [1e30, 0.1]}, n_iter=2).fit(X, Y)
+    found = search.cv_results_
+    assert search.best_params_ == {"learning_rate": 0.1}
+    assert np.isnan(found["mean_test_score"]).sum() == 1 and sorted(found["rank_test_score"]) == [1, 2]
+    with pytest.raises(ValueError, match="trainings diverged: search smaller learning rates"):
+        SweepSearchCV(plain, {"learning_rate": [1e30]}, n_iter=1).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: SweepSearchCV(MLPClassifier(), {"alpha": [1]}), "MLPClassifier is neither"),
+        (lambda: SweepSearchCV(network(early_stopping=True), SEARCHED), "early_stopping has no place"),
+        (lambda: SweepSearchCV(network(), {"num_epochs": [1, 2]}), "unknown hyperparameter to search 'num_epochs'"),
+        (lambda: SweepSearchCV(network(), SEARCHED, scoring="precision"), "unknown scoring 'precision'"),
+        (lambda: SweepSearchCV(network(), SEARCHED, scoring=["accuracy", "f1_macro"]), "say which ranks"),
+        (lambda: SweepSearchCV(network(), {"learning_rate": [-1.0]}), "learning_rate = -1.0 is out of range"),
+    ],
+)
+def test_searches_that_make_no_sense_are_told(made, said):
+    with pytest.raises(ValueError, match=said):
+        made().fit(X, Y)

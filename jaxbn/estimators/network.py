@@ -1,4 +1,4 @@
-"""Networks as scikit-learn has its estimators: `BNMLPClassifier` and `BNMLPRegressor`.
+"""Networks as scikit-learn has its estimators.
 
 They take what scikit-learn's own take, go into its pipelines and searches, and are trained by the engine of a sweep.
 Hyperparameters are those of `jaxbn.search`, under the same names.
@@ -313,7 +313,7 @@ class BNMLPClassifier(ClassifierMixin, _Network):
             ValueError: the data make no sense, or training diverged.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
-        classes = _classes(y)
+        classes = classes_of(y)
         if len(classes) < 2:
             raise ValueError(f"every row is of one class, {classes[0]!r}: give rows of at least two classes")
         self.classes_ = classes
@@ -337,10 +337,10 @@ class BNMLPClassifier(ClassifierMixin, _Network):
         if first and classes is None:
             raise ValueError("the first partial_fit must be told all classes: give classes")
         X, y = validate_data(self, X, y, dtype=np.float32, reset=first)
-        known = _classes(np.asarray(classes)) if classes is not None else self.classes_
+        known = classes_of(np.asarray(classes)) if classes is not None else self.classes_
         if not first and not np.array_equal(known, self.classes_):
             raise ValueError(f"classes = {known!r} are not those of the first call, {self.classes_!r}")
-        if not np.isin(_classes(y), known).all():
+        if not np.isin(classes_of(y), known).all():
             raise ValueError(f"y holds classes that are not among {known!r}")
         if first:
             self.classes_ = known
@@ -438,8 +438,7 @@ class BNMLPRegressor(RegressorMixin, _Network):
         return X, y.reshape(len(y), -1)
 
     def _scale(self, y: np.ndarray) -> None:
-        deviation = y.std(0)
-        self._target_mean, self._target_scale = y.mean(0), np.where(deviation > 0, deviation, 1.0)
+        self._target_mean, self._target_scale = standardised(y)
 
     def _scaled(self, y: np.ndarray) -> np.ndarray:
         return ((y - self._target_mean) / self._target_scale).astype(np.float32)
@@ -456,11 +455,22 @@ def _shape(config: Config) -> Any:
     return dataclasses.replace(spec, batch_size=0), config.hidden_units, config.num_layers
 
 
-def _classes(y: np.ndarray) -> np.ndarray:
+def classes_of(y: np.ndarray) -> np.ndarray:
+    """What is to be predicted, in order.
+
+    Raises:
+        ValueError: these are no classes.
+    """
     check_classification_targets(y)
     if type_of_target(y) not in ("binary", "multiclass"):
         raise ValueError(f"Unknown label type: {type_of_target(y)}: give one class for each row")
     return np.unique(y)
+
+
+def standardised(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken off and divided out of targets [N, K] for training."""
+    deviation = y.std(0)
+    return y.mean(0), np.where(deviation > 0, deviation, 1.0)
 
 
 def _present(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
