@@ -6,7 +6,7 @@ uses both cores by `n_jobs`. Digits, standardised beforehand.
 
     python -m benchmarks.search_cv [--candidates 256] [--epochs 20] [--kept] [--json FILE]
 
-With --kept, programs are kept on the disk and a first search has compiled them, as the command line does it.
+With --kept, an earlier search of the same process has compiled the programs.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.about import about_machine, cores
-from jaxbn.engine.cache import keep_programs
 from jaxbn.estimators import BNMLPClassifier, SweepSearchCV
 
 WIDTHS = [(16,), (32,), (64,), (128,), (16, 16), (32, 32), (64, 64), (128, 128)]
@@ -51,7 +50,6 @@ def main() -> None:
         random_state=0,
     )
     if asked.kept:
-        keep_programs()
         search.fit(x, y)
     began = time.perf_counter()
     ours = search.fit(x, y)

@@ -114,7 +114,7 @@ def test_numbers_are_predicted_in_their_units():
     assert model.score(x, shifted) > 0.95 and abs(model.predict(x).mean() - shifted.mean()) < 0.1 * shifted.std()
     both = np.stack([y, shifted], axis=1)
     assert BNMLPRegressor(16, num_epochs=60, random_state=0).fit(x, both).predict(x).shape == (200, 2)
-    constant = BNMLPRegressor(4, num_epochs=3).fit(x, np.full(200, 7.0))
+    constant = BNMLPRegressor(4, num_epochs=30, random_state=0).fit(x, np.full(200, 7.0))
     np.testing.assert_allclose(constant.predict(x), 7.0, atol=2)
 
 
@@ -260,3 +260,77 @@ def test_candidates_that_diverge_are_told_and_never_best():
 def test_searches_that_make_no_sense_are_told(made, said):
     with pytest.raises(ValueError, match=said):
         made().fit(X, Y)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc", "f1"])
+def test_scores_of_two_classes_are_scikit_learns(scoring):
+    check_scores(BNMLPClassifier(8, num_epochs=10, random_state=0), *load_breast_cancer(return_X_y=True), scoring)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr", "f1_macro"])
+def test_scores_of_three_classes_are_scikit_learns(scoring):
+    check_scores(network(), X, Y, scoring)
+
+
+def check_scores(model, x, y, scoring):
+    """One fold, trained here as the search trains its first, and scored by scikit-learn."""
+    x = StandardScaler().fit_transform(x)
+    order = np.random.default_rng(0).permutation(len(x))
+    learn, judge = order[len(x) // 3 :], order[: len(x) // 3]
+    search = SweepSearchCV(model, {"hidden_units": [8]}, n_iter=1, cv=[(learn, judge)], scoring=scoring, refit=False)
+    found = search.fit(x, y).cv_results_["split0_test_score"][0]
+    assert found == pytest.approx(
+        get_scorer(scoring)(clone(model).fit(x[learn], y[learn]), x[judge], y[judge]), abs=1e-5
+    )
+
+
+def test_a_score_for_what_diverged_is_taken_as_it_is_given():
+    plain = BNMLPRegressor(4, normalization="none", optimizer="sgd", num_epochs=20, random_state=0)
+    x, y = load_diabetes(return_X_y=True)
+    search = SweepSearchCV(
+        plain, {"learning_rate": [1e38, 1e-3]}, n_iter=2, scoring="neg_mean_squared_error", error_score=-1e9
+    )
+    with pytest.warns(FitFailedWarning, match="their scores are -1000000000"):
+        search.fit(x, y)
+    assert search.best_params_ == {"learning_rate": 1e-3} and min(search.cv_results_["mean_test_score"]) == -1e9
+
+
+def test_partial_fit_after_early_stopping_trains_one_epoch():
+    model = network(early_stopping=True, n_iter_no_change=3, num_epochs=60).fit(X, Y)
+    before = len(model.loss_curve_)
+    model.partial_fit(X, Y)
+    assert len(model.loss_curve_) == before + 1
+
+
+def test_a_first_row_alone_is_no_measure_of_the_others():
+    x, y = load_diabetes(return_X_y=True)
+    model = BNMLPRegressor(4, random_state=0).partial_fit(x[:1], y[:1])
+    for _ in range(3):
+        model.partial_fit(x, y)
+    assert model.n_iter_ == 4
+
+
+def test_weights_of_classes_hold_where_a_class_is_absent():
+    model = BNMLPClassifier(4, random_state=0, class_weight={2: 10.0})
+    model.partial_fit(X[:50], Y[:50], classes=[0, 1, 2]).partial_fit(X, Y)
+    with pytest.raises(UserError, match="unknown class in class_weight '7'"):
+        BNMLPClassifier(class_weight={7: 1.0}).fit(X, Y)
+    # A class of weight 0 takes no part in a fold, as it takes none in fit.
+    learn, judge = np.arange(150)[::2], np.arange(150)[1::2]
+    model = network(class_weight={2: 0.0})
+    search = SweepSearchCV(model, {"hidden_units": [8]}, n_iter=1, cv=[(learn, judge)], refit=False).fit(X, Y)
+    alone = clone(model).fit(X[learn], Y[learn]).score(X[judge], Y[judge])
+    assert search.cv_results_["mean_test_score"][0] == pytest.approx(alone, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"scoring": "f1"}, "'f1' is not computed for 3 classes: ask for 'f1_macro'"),
+        ({"scoring": "roc_auc_ovr", "cv": [(np.arange(50, 150), np.arange(50))]}, "rows of one class"),
+        ({"param_distributions": {"b1": Float(0.8, 0.9, when={"optimizer": "adam"})}}, "b1 holds only at times"),
+    ],
+)
+def test_what_a_search_does_not_do_is_told(settings, said):
+    with pytest.raises(UserError, match=said):
+        SweepSearchCV(network(), **{"param_distributions": SEARCHED, **settings}).fit(X, Y)

@@ -18,7 +18,8 @@ class Rates:
         activation: seconds per row and unit, for all that happens to an activation beside products.
         parameter: seconds per parameter and update.
         step: seconds that a step costs beside all that, whatever its size.
-        uncounted: seconds more that it costs where the program does not know how many steps there are.
+        uncounted: about how many seconds more it costs where the program does not know how many steps there are. In no
+            estimate; where it is not 0, programs know it if they can.
         compile: seconds to trace and compile an epoch program, with all workers at it.
         compile_small: the same of a program that draws weights and one that evaluates, together.
         workers: tiles that train at the same time.

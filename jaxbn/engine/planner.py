@@ -112,8 +112,12 @@ def plan_tiles(
     sizes_in = defaultdict(set)
     for spec, batch_size in itertools.chain(*groups.values()):
         sizes_in[spec].add(batch_size)
-    # A program that counts its steps serves one batch size alone; it must not be one program more.
-    counted = frozenset((spec, *some) for spec, some in sizes_in.items() if rates.uncounted and len(some) == 1)
+    # A program that counts its steps serves one batch size and folds of as many steps; it must not be one program more.
+    counted = frozenset(
+        (spec, *some)
+        for spec, some in sizes_in.items()
+        if rates.uncounted and len(some) == 1 and len({math.ceil(n / min(*some, n)) for n in num_rows}) == 1
+    )
     plan = Plan(tuple(problems), tuple(num_rows), rungs, padding, ladders, (), (), (), rates, counted)
     members = [
         Member((number * num_replicates + replicate) * len(problems) + fold, config, replicate=replicate, fold=fold)

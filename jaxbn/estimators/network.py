@@ -23,7 +23,7 @@ from jaxbn.engine.machine import machine
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import Trainer
-from jaxbn.errors import UserError
+from jaxbn.errors import UserError, unknown
 from jaxbn.search import HYPERPARAMETERS, LADDER, Config, Rung, from_values, pad, split
 from jaxbn.study.fitted import outputs_of
 from jaxbn.study.line import Point, Segment, follow
@@ -170,6 +170,13 @@ class _Network(BaseEstimator):
         assert self._point is not None
         self.config_, self.n_iter_, self.loss_ = config, len(self.loss_curve_), self.loss_curve_[-1]
         self._num_outputs = num_outputs
+
+    def _next_epoch(self) -> int:
+        """The number of the epoch that `partial_fit` trains; its rows are others, so that no loss before measures it."""
+        if self._point is None:
+            return 1
+        self._point = dataclasses.replace(self._point, first_loss=math.nan)
+        return self._point.observed.epoch + 1
 
     def _fit(
         self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, strata: np.ndarray | None, num_outputs: int
@@ -346,15 +353,14 @@ class BNMLPClassifier(ClassifierMixin, _Network):
             self.classes_ = known
             self._begin()
         x, codes, weight = self._prepared(X, y, sample_weight)
-        self._learn(Rows(x, codes, weight), None, len(known), len(self.loss_curve_) + 1)
+        self._learn(Rows(x, codes, weight), None, len(known), self._next_epoch())
         return self
 
     def _prepared(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, y).astype(np.float32)
+        weight = weight * weights_of(self.class_weight, y, self.classes_)
         codes = np.searchsorted(self.classes_, y).astype(np.int32)
-        return _present(X, codes, weight)
+        return present(X, codes, weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """The class of each row, [N]."""
@@ -400,7 +406,7 @@ class BNMLPRegressor(RegressorMixin, _Network):
         """
         X, y = self._checked(X, y, reset=True)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        x, y, weight = _present(X, y, weight)
+        x, y, weight = present(X, y, weight)
         self._scale(y)
         self._fit(x, self._scaled(y), weight, None, y.shape[1])
         return self
@@ -419,11 +425,11 @@ class BNMLPRegressor(RegressorMixin, _Network):
         first = not hasattr(self, "loss_curve_")
         X, y = self._checked(X, y, reset=first)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        x, y, weight = _present(X, y, weight)
+        x, y, weight = present(X, y, weight)
         if first:
             self._scale(y)
             self._begin()
-        self._learn(Rows(x, self._scaled(y), weight), None, y.shape[1], len(self.loss_curve_) + 1)
+        self._learn(Rows(x, self._scaled(y), weight), None, y.shape[1], self._next_epoch())
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -473,8 +479,26 @@ def standardised(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return y.mean(0), np.where(deviation > 0, deviation, 1.0)
 
 
-def _present(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Without rows of weight 0, which would take part in the moments of batch normalisation."""
+def weights_of(class_weight: Any, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The weight of each row by its class, float32 [N].
+
+    Raises:
+        ValueError: a class has a weight that there is not.
+    """
+    if class_weight is None:
+        return np.ones(len(y), np.float32)
+    if not isinstance(class_weight, Mapping):
+        return compute_sample_weight(class_weight, y).astype(np.float32)
+    for name in class_weight:
+        if name not in classes.tolist():
+            raise unknown("class in class_weight", name, map(str, classes.tolist()))
+    # Looked up over all classes: a mini-batch, or a fold, may lack one.
+    each = np.array([class_weight.get(name, 1.0) for name in classes.tolist()], np.float32)
+    return each[np.searchsorted(classes, y)]
+
+
+def present(X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arrays without rows of weight 0, which would take part in the moments of batch normalisation."""
     counts = weight > 0
     if not counts.any():
         raise ValueError("every row has sample_weight 0: give some weight to at least one")

@@ -12,7 +12,6 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import ParameterSampler, check_cv
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -23,7 +22,7 @@ from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import run
 from jaxbn.errors import UserError, unknown
-from jaxbn.estimators.network import BNMLPClassifier, BNMLPRegressor, classes_of, standardised
+from jaxbn.estimators.network import BNMLPClassifier, BNMLPRegressor, classes_of, present, standardised, weights_of
 from jaxbn.search import HYPERPARAMETERS, LADDER, Choice, Config, Float, Int, pad
 from jaxbn.search.halving import to_the_end
 
@@ -123,6 +122,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         splitter: Any = check_cv(self.cv, y, classifier=task == "classification")
         splits = list(splitter.split(X, y, groups))
         folds = list(_folds(self.estimator, task, X, y, splits))
+        _check_classes(set(scores.values()), folds)
         self.multimetric_, self.n_splits_ = self.scoring is not None and not isinstance(self.scoring, str), len(splits)
         scorers = {name: get_scorer(asked) for name, asked in scores.items()}
         self.scorer_: Any = scorers if self.multimetric_ else scorers["score"]
@@ -146,6 +146,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
                 if name not in HYPERPARAMETERS or not hasattr(self.estimator, name):
                     known = [known for known in HYPERPARAMETERS if hasattr(self.estimator, known)]
                     raise unknown("hyperparameter to search", name, known)
+                if getattr(one[name], "when", None):
+                    raise UserError(f"{name} holds only at times, which a search cannot express: give a list of dicts")
         with warnings.catch_warnings():
             # That there are fewer combinations than were asked for is as it is told.
             warnings.simplefilter("ignore", UserWarning)
@@ -180,7 +182,6 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             if self.error_score == "raise" or diverged.all():
                 raise UserError(f"{told}: search smaller learning rates, or scale the features")
             warnings.warn(f"{told}; their scores are {self.error_score}", FitFailedWarning, stacklevel=3)
-            table = np.where(diverged[..., None], self.error_score, table)
         found: dict[str, Any] = {
             "mean_fit_time": seconds.mean(1),
             "std_fit_time": seconds.std(1),
@@ -197,6 +198,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         found["params"] = candidates
         for place, (name, asked) in enumerate(scores.items()):
             each = -table[..., place] if asked.startswith("neg_") else table[..., place]
+            each = np.where(diverged, self.error_score, each)
             found |= {f"split{fold}_test_{name}": each[:, fold] for fold in range(each.shape[1])}
             mean = each.mean(1)
             found |= {f"mean_test_{name}": mean, f"std_test_{name}": each.std(1)}
@@ -274,6 +276,22 @@ def _drawable(distributions: Any) -> Any:
     return [_drawable(one) for one in distributions]
 
 
+def _check_classes(asked: set[str], folds: Sequence["_Fold"]) -> None:
+    """Refuse scores that scikit-learn does not give for so many classes.
+
+    Raises:
+        UserError: it would refuse them too, or they are not computed as it does.
+    """
+    binary, several = {"f1": "f1_macro", "roc_auc": "roc_auc_ovr"}, {"f1_macro": "f1"}
+    for one, other in (binary if folds[0].num_outputs > 2 else several).items():
+        if one in asked:
+            raise UserError(f"scoring {one!r} is not computed for {folds[0].num_outputs} classes: ask for {other!r}")
+    if asked & {"roc_auc", "roc_auc_ovr"} and any(len(np.unique(fold.valid.y)) < 2 for fold in folds):
+        raise UserError(
+            "a fold has rows of one class, which have no ROC curve: shuffle the rows, or stratify the folds"
+        )
+
+
 class _Drawn:
     """A domain as `ParameterSampler` takes a distribution."""
 
@@ -303,11 +321,9 @@ def _folds(
             raise ValueError(f"every row is of one class, {classes[0]!r}: give rows of at least two classes")
         codes, ones = np.searchsorted(classes, y).astype(np.int32), np.ones(len(y), np.float32)
         for learn, judge in splits:
-            weight = ones[learn]
-            if estimator.class_weight is not None:
-                weight = compute_sample_weight(estimator.class_weight, y[learn]).astype(np.float32)
-            train, valid = Rows(X[learn], codes[learn], weight), Rows(X[judge], codes[judge], ones[judge])
-            yield _Fold(train, valid, np.ones(len(classes)), len(classes))
+            weight = weights_of(estimator.class_weight, y[learn], classes)
+            train = Rows(*present(X[learn], codes[learn], weight))
+            yield _Fold(train, Rows(X[judge], codes[judge], ones[judge]), np.ones(len(classes)), len(classes))
         return
     columns = np.asarray(y, np.float64).reshape(len(y), -1)
     for learn, judge in splits:
@@ -349,7 +365,8 @@ def _trained(
     table = np.full((len(configs), len(folds), len(metrics)), np.nan)
     seconds = np.zeros((len(configs), len(folds)))
     places = [names.index(name) for name in metrics]
-    seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
+    copy: Any = clone(estimator)  # A random state of the caller's must not move.
+    seed = int(check_random_state(copy.random_state).randint(np.iinfo(np.int32).max))
     for result in run(plan, data, seed=seed, on_event=lambda event: None):
         for slot, trial in enumerate(result.trials):
             where = divmod(trial, len(folds))

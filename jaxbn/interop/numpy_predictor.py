@@ -3,7 +3,7 @@
     from predictor import Predictor
     model = Predictor("model.npz")
     model.predict([[5.1, 3.5, 1.4, 0.2]])       # rows in the order of model.columns, None or NaN where one is missing
-    model.predict([{"sepal length (cm)": 5.1}])  # or by name
+    model.predict([{"length": 5.1, "town": "Ulm"}])  # or by name
     model.predict_proba(rows)
 
 It was written by `jaxbn export --format numpy`; Apache-2.0, as jaxbn is.
@@ -52,6 +52,7 @@ class Predictor:
             raise ValueError(f"{path} is of another version: export the model again")
         self.activation = ACTIVATIONS[record["activation"]]
         self.preprocessor = record["preprocessor"]
+        self.reading = record["reading"]
         self.columns = [name for name, _ in self.preprocessor["columns"]]
         self.classes = record["classes"]
         self.target_mean, self.target_scale = (np.array(record[f"target_{name}"]) for name in ("mean", "scale"))
@@ -89,12 +90,12 @@ class Predictor:
         words = [name for name, kind in made["columns"] if kind == "categorical"]
         parts = []
         if numeric:
-            values = np.stack([np.array([_number(v) for v in columns[name]], float) for name in numeric], axis=1)
+            values = np.stack([np.array([self._number(v) for v in columns[name]], float) for name in numeric], axis=1)
             missing = np.isnan(values)
             scaled = (np.where(missing, made["median"], values) - made["mean"]) / made["scale"]
             parts = [scaled.clip(-made["largest"], made["largest"]), missing[:, made["indicators"]]]
         for name, known, infrequent in zip(words, made["categories"], made["infrequent"], strict=True):
-            given = [None if _missing(v) else str(v) for v in columns[name]]
+            given = [self._word(v) for v in columns[name]]
             parts.append(np.array([[word == one for one in known] for word in given], float))
             if infrequent:
                 parts.append(np.array([[word not in known] for word in given], float))
@@ -104,15 +105,34 @@ class Predictor:
         if not len(rows):
             raise ValueError("there are no rows to predict: give at least one")
         if isinstance(rows[0], Mapping):
-            return {name: [row.get(name) for row in rows] for name in self.columns}
+            lacking = [name for name in self.columns if any(name not in row for row in rows)]
+            if lacking:
+                raise ValueError(
+                    f"the rows lack {', '.join(lacking)}: give every column, None where a value is missing"
+                )
+            return {name: [row[name] for row in rows] for name in self.columns}
         if any(len(row) != len(self.columns) for row in rows):
             raise ValueError(f"every row needs {len(self.columns)} values: {', '.join(self.columns)}")
         return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
 
+    def _word(self, value: Any) -> str | None:
+        """A cell as jaxbn reads it: text without spaces round it, or None where the value is missing."""
+        if value is None:
+            return None
+        value = value.item() if isinstance(value, np.generic) else value
+        word = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip(
+            self.reading["spaces"]
+        )
+        return None if word.lower() in self.reading["missing"] else word
 
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _number(value: Any) -> float:
-    return math.nan if _missing(value) else float(value)
+    def _number(self, value: Any) -> float:
+        """A cell as a number; NaN where it is missing, or none."""
+        if isinstance(value, int | float | np.number):
+            return float(value)
+        word = self._word(value)
+        if word is None or word.lower() in self.reading["truth"]:
+            return math.nan if word is None else self.reading["truth"][word.lower()]
+        try:
+            return float(word) if word.isascii() and word.isprintable() and "_" not in word else math.nan
+        except ValueError:
+            return math.nan

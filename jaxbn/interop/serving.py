@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxbn.data.preprocess import Preprocessor, to_json
-from jaxbn.data.values import LARGEST
+from jaxbn.data.values import LARGEST, MISSING, SPACES, TRUTH
 from jaxbn.errors import UserError
 from jaxbn.nn import batch_norm
 from jaxbn.nn.dense import Dense
@@ -80,6 +80,7 @@ class Served:
             "format": FORMAT,
             "version": VERSION,
             "activation": self.activation,
+            "reading": {"missing": list(MISSING), "spaces": SPACES, "truth": TRUTH},
             "preprocessor": {**to_json(self.preprocessor), "largest": LARGEST},
             "task": self.task,
             "classes": list(self.classes),
@@ -170,7 +171,8 @@ def to_onnx(served: Served) -> bytes:
         node("Softmax", [x], "probabilities", axis=-1)
         place = node("ArgMax", [x], "place", axis=-1, keepdims=0)
         labels = np.asarray(served.classes)
-        kind = {"i": TensorProto.INT64, "f": TensorProto.DOUBLE, "U": TensorProto.STRING}[labels.dtype.kind]
+        kinds = {"b": TensorProto.BOOL, "i": TensorProto.INT64, "f": TensorProto.DOUBLE, "U": TensorProto.STRING}
+        kind = kinds[labels.dtype.kind]
         values: Any = [str(name).encode() for name in labels] if kind == TensorProto.STRING else labels
         constants.append(helper.make_tensor("classes", kind, [len(labels)], values))
         node("Gather", ["classes", place], "prediction", axis=0)

@@ -263,6 +263,16 @@ def test_steps_are_counted_only_where_that_is_no_program_more():
     several = Space(learning_rate=Float(1e-3, 1e-1, scale="log"), batch_size=Choice(40, 50))
     (shared,) = plan_of(random(0, several, None, 40), several, rates=rates).programs
     assert shared.steps == 0
+    # Folds of 100 and 101 rows make 2 and 3 steps of 50: one program that leaves it to the data serves both.
+    folds = plan_tiles(
+        random(0, one_size, None, 40),
+        one_size,
+        [PROBLEM, PROBLEM],
+        num_rows=[100, 101],
+        rungs=to_the_end(40, 5),
+        rates=rates,
+    )
+    assert [program.steps for program in folds.programs] == [0]
     # A batch size that nobody foresaw gets a program that counts for itself.
     spec, batch_size = next(iter(plan_of(random(0, one_size, None, 40), one_size, rates=rates).counted))
     foreseen = plan_of(random(0, one_size, None, 40), one_size, rates=rates)

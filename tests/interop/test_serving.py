@@ -130,10 +130,16 @@ def test_words_of_a_table(tmp_path):
         {"size": None, "town": None, "colour": "rare"},
         {"size": 1.5, "town": "nowhere", "colour": "nothing"},
         {"size": float("nan"), "town": "Kiel", "colour": None},
+        {"size": "", "town": "", "colour": " red "},
+        {"size": " 2.5 ", "town": "NA", "colour": "?"},
+        {"size": "true", "town": " Ulm", "colour": "null"},
+        {"size": "much", "town": np.str_("Bonn"), "colour": np.float32("nan")},
     ]
     np.testing.assert_allclose(served.predict_proba(records), model.predict_proba(records), rtol=0, atol=1e-6)
     as_rows = [list(record.values()) for record in records]
     np.testing.assert_array_equal(served.predict(as_rows), model.predict(records))
+    with pytest.raises(ValueError, match="the rows lack colour"):
+        served.predict([{"size": 3.0, "town": "Ulm", "color": "red"}])
     with pytest.raises(UserError, match="columns of text"):
         pytest.importorskip("onnx")
         to_onnx(Served.of(model))
@@ -150,7 +156,7 @@ def test_several_numbers(tmp_path):
     check(model, x, onnx_outputs(model, x)["prediction"])
 
 
-@pytest.mark.parametrize("names", [("no", "yes"), (0, 1), (0.5, 1.5)])
+@pytest.mark.parametrize("names", [("no", "yes"), (0, 1), (0.5, 1.5), (False, True)])
 def test_classes_keep_their_type(tmp_path, names):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 2))
