@@ -172,7 +172,7 @@ class _Network(BaseEstimator):
         self._num_outputs = num_outputs
 
     def _next_epoch(self) -> int:
-        """The number of the epoch that `partial_fit` trains; its rows are others, so that no loss before measures it."""
+        """The number of the epoch that `partial_fit` trains; its rows are others, which no loss before measures."""
         if self._point is None:
             return 1
         self._point = dataclasses.replace(self._point, first_loss=math.nan)
