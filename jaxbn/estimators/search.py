@@ -22,7 +22,9 @@ from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import run
 from jaxbn.errors import UserError, unknown
-from jaxbn.estimators.network import BNMLPClassifier, BNMLPRegressor, classes_of, present, standardised, weights_of
+from jaxbn.estimators.classifier import BNMLPClassifier, classes_of, weights_of
+from jaxbn.estimators.network import present
+from jaxbn.estimators.regressor import BNMLPRegressor, standardised
 from jaxbn.search import HYPERPARAMETERS, LADDER, Choice, Config, Float, Int, pad
 from jaxbn.search.halving import to_the_end
 
