@@ -1,11 +1,15 @@
 """Settings of every test. The device is JAX's own choice, so that the same tests run on an accelerator."""
 
+import gc
 import importlib.util
 import os
 from pathlib import Path
 
 import jax
+import pytest
 from hypothesis import settings
+
+from jaxbn.engine import programs
 
 # Tests count compilations, and leave nothing behind.
 os.environ["JAXBN_CACHE"] = "off"
@@ -27,6 +31,20 @@ NOT_BARE = ("engine/test_cache.py", "engine/test_devices.py", "search/test_model
 def is_bare(path):
     place = path.relative_to(HERE)
     return place.parts[0] in BARE and place.as_posix() not in NOT_BARE
+
+
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 15_000
+"""A process may have 65,530 maps of memory; every compiled program takes some, and where none is left it crashes."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_go():
+    """Let go of compiled programs when a file of tests is done, if there are many."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        programs._executable.cache_clear()
+        jax.clear_caches()
+        gc.collect()
 
 
 if importlib.util.find_spec("polars") is None:

@@ -276,7 +276,8 @@ def executable(program: Program, device: Device) -> Callable[..., Any]:
 _LOCKS: dict[tuple[Program, Device, bool], threading.Lock] = {}
 
 
-@functools.lru_cache(maxsize=4096)
+# Each takes some ten maps of memory, of which Linux gives a process 65,530.
+@functools.lru_cache(maxsize=1024)
 def _executable(program: Program, device: Device, x64: bool) -> Callable[..., Any]:
     given, given_back = arguments(program), jax.tree.structure(results(program))
     leaves, structure = jax.tree.flatten(given)
