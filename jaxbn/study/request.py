@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxbn.data import fingerprint
 from jaxbn.engine.cost import Rates
@@ -74,7 +75,7 @@ def request_of(setup: Setup) -> Request:
 
 
 def _x64() -> bool:
-    return bool(jax.config.jax_enable_x64)
+    return jax.dtypes.canonicalize_dtype(float) == np.float64
 
 
 def versions() -> dict[str, str]:
