@@ -12,9 +12,7 @@ Digits, 64-h-10 with h from 1 to 100, relu, Adam, batch 64, a learning rate for 
 """
 
 import argparse
-import json
 import time
-from dataclasses import asdict
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +21,7 @@ import optax
 
 from benchmarks.about import about_device
 from benchmarks.rival import NUM_CLASSES, NUM_INPUTS, Rival, Timing, epoch_orders, timing
-from benchmarks.throughput import measure, summarise, table, trained
+from benchmarks.throughput import measure, summarise, table, trained, write
 from jaxbn.search import from_values
 
 WIDEST = 100
@@ -133,14 +131,7 @@ def main() -> None:
     rows = summarise(timings)
     print(table(rows))
     if asked.json:
-        record = {
-            "about": {**about_device(), "rounds": asked.rounds, "epochs": asked.epochs},
-            "rows": rows,
-            "timings": {name: [asdict(one) for one in some] for name, some in timings.items()},
-        }
-        with open(asked.json, "w") as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
+        write(asked.json, {**about_device(), "rounds": asked.rounds, "epochs": asked.epochs}, rows, timings)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,14 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def write(path: str, about: dict, rows: list[dict], timings: dict[str, list[Timing]]) -> None:
+    """The figures as JSON."""
+    every = {name: [asdict(one) for one in some] for name, some in timings.items()}
+    with open(path, "w") as file:
+        json.dump({"about": about, "rows": rows, "timings": every}, file, indent=1)
+        file.write("\n")
+
+
 def main() -> None:
     """Measure, print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(
@@ -208,14 +216,7 @@ def main() -> None:
     }
     print(table(rows))
     if arguments.json:
-        record = {
-            "about": about,
-            "rows": rows,
-            "timings": {k: [asdict(t) for t in v] for k, v in timings.items()},
-        }
-        with open(arguments.json, "w") as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
+        write(arguments.json, about, rows, timings)
 
 
 if __name__ == "__main__":

@@ -28,13 +28,18 @@ class Data:
 
 
 def problem_of(prepared: Prepared, task: str, metrics: tuple[str, ...]) -> Problem:
-    """What programs must know of the data: sizes padded to the ladder, so that small tables and folds share them."""
+    """What programs must know of the data."""
+    return problem_of_rows(prepared.train, prepared.valid, task, prepared.num_outputs, metrics)
+
+
+def problem_of_rows(train: HostRows, valid: HostRows, task: str, num_outputs: int, metrics: tuple[str, ...]) -> Problem:
+    """The same of rows: sizes are padded to the ladder, so that small tables and folds share programs."""
     return Problem(
         task=task,
-        num_inputs=prepared.train.x.shape[1],
-        num_outputs=prepared.num_outputs,
-        train_rows=pad(len(prepared.train.x), LADDER),
-        valid_rows=CHUNK * pad(-(-len(prepared.valid.x) // CHUNK), LADDER),
+        num_inputs=train.x.shape[1],
+        num_outputs=num_outputs,
+        train_rows=pad(len(train.x), LADDER),
+        valid_rows=CHUNK * pad(-(-len(valid.x) // CHUNK), LADDER),
         metrics=metrics,
     )
 

@@ -12,13 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded
+from jaxbn.engine.data import Data, padded, problem_of_rows
 from jaxbn.engine.machine import machine
 from jaxbn.engine.planner import plan_tiles
-from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import Trainer
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS, LADDER, Config, Rung, from_values, pad, split
+from jaxbn.search import HYPERPARAMETERS, Config, Rung, from_values, split
 from jaxbn.study.fitted import outputs_of
 from jaxbn.study.line import Point, Segment, follow
 
@@ -116,14 +115,8 @@ class Network(BaseEstimator):
         scored = rows if valid is None else valid
         # Where nothing is scored, a row has to do: the engine evaluates after every epoch.
         scored = scored if valid is not None else Rows(*(part[:1] for part in dataclasses.astuple(scored)))
-        problem = Problem(
-            self._task,
-            rows.x.shape[1],
-            num_outputs,
-            pad(len(rows.x), LADDER),
-            CHUNK * pad(math.ceil(len(scored.x) / CHUNK), LADDER),
-            ALWAYS if valid is None else ("loss", self._metric),
-        )
+        names = ALWAYS if valid is None else ("loss", self._metric)
+        problem = problem_of_rows(rows, scored, self._task, num_outputs, names)
         epochs = max(until, self.num_epochs)
         plan = plan_tiles(
             [config],

@@ -36,9 +36,7 @@ class BNMLPRegressor(RegressorMixin, Network):
         Raises:
             ValueError: the data make no sense, or training diverged.
         """
-        X, y = self._checked(X, y, reset=True)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        x, y, weight = present(X, y, weight)
+        x, y, weight = self._prepared(X, y, sample_weight, reset=True)
         self._scale(y)
         self._fit(x, self._scaled(y), weight, None, y.shape[1])
         return self
@@ -55,9 +53,7 @@ class BNMLPRegressor(RegressorMixin, Network):
             ValueError: as for `fit`.
         """
         first = not hasattr(self, "loss_curve_")
-        X, y = self._checked(X, y, reset=first)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        x, y, weight = present(X, y, weight)
+        x, y, weight = self._prepared(X, y, sample_weight, reset=first)
         if first:
             self._scale(y)
             self._begin()
@@ -69,11 +65,14 @@ class BNMLPRegressor(RegressorMixin, Network):
         tags.target_tags.multi_output = True
         return tags
 
-    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _prepared(
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, reset=reset)
         y = np.asarray(y, np.float64)
         self._one = y.ndim == 1
-        return X, y.reshape(len(y), -1)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
+        return present(X, y.reshape(len(y), -1), weight)
 
     def _scale(self, y: np.ndarray) -> None:
         self._target_mean, self._target_scale = standardised(y)

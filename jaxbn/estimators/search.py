@@ -16,16 +16,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded
+from jaxbn.engine.data import Data, padded, problem_of_rows
 from jaxbn.engine.machine import machine
 from jaxbn.engine.planner import plan_tiles
-from jaxbn.engine.programs import CHUNK, Problem
 from jaxbn.engine.run import run
 from jaxbn.errors import UserError, unknown
 from jaxbn.estimators.classifier import BNMLPClassifier, classes_of, weights_of
 from jaxbn.estimators.network import present
 from jaxbn.estimators.regressor import BNMLPRegressor, standardised
-from jaxbn.search import HYPERPARAMETERS, LADDER, Choice, Config, Float, Int, pad
+from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Int
 from jaxbn.search.halving import to_the_end
 
 SCORES = {
@@ -340,17 +339,7 @@ def _trained(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores after the last epoch [n, folds, M], NaN where it diverged, and seconds [n, folds]."""
     names = tuple(dict.fromkeys(("loss", *metrics)))
-    problems = [
-        Problem(
-            task,
-            fold.train.x.shape[1],
-            fold.num_outputs,
-            pad(len(fold.train.x), LADDER),
-            CHUNK * pad(-(-len(fold.valid.x) // CHUNK), LADDER),
-            names,
-        )
-        for fold in folds
-    ]
+    problems = [problem_of_rows(fold.train, fold.valid, task, fold.num_outputs, names) for fold in folds]
     plan = plan_tiles(
         configs,
         None,
