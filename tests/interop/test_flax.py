@@ -1,6 +1,7 @@
 """Flax modules in a sweep: what they declare, that they train as Flax trains them, and everything that a run is."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -118,32 +119,39 @@ def test_what_is_traced_shares_a_program():
     assert count == [1, 3]
 
 
+def said(made, count, *, training):
+    """What each module wants to be told."""
+    return {"train": training} if isinstance(made, Whole) else {"training": training, "where": jnp.ones(count, bool)}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def by_hand_step(made, variables, state, x, y, rate):
+    told = said(made, len(x), training=True)
+
+    def loss(params):
+        given, drop = {**variables, "params": params}, {"dropout": jax.random.key(0)}
+        logits, new = made.apply(given, x, mutable=["batch_stats"], rngs=drop, **told)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), new
+
+    grads, new = jax.grad(loss, has_aux=True)(variables["params"])
+    updates, state = optax.adam(rate).update(grads, state)
+    return {"params": optax.apply_updates(variables["params"], updates), **new}, state
+
+
 def by_hand(module, config, *, epochs):
     """Weights and statistics of a network that plain Flax and optax train, batch after batch, nothing masked."""
     dataset = load_data("iris")
     ready = prepare(dataset, split_rows(dataset)[0])
     x, y, n = jnp.asarray(ready.train.x, float), ready.train.y, len(ready.train.x)
     made = module(3, **{f.name: getattr(config, f.name) for f in dataclasses.fields(module) if hasattr(config, f.name)})
-    call = {"train": True} if module is Whole else {"training": True}
-    rows = lambda count: {} if module is Whole else {"where": jnp.ones(count, bool)}  # noqa: E731
-    variables = made.init({"params": keys.purpose(0, keys.INIT)}, x[:1], **dict.fromkeys(call, False), **rows(1))
+    variables = made.init({"params": keys.purpose(0, keys.INIT)}, x[:1], **said(made, 1, training=False))
     variables = jax.tree.map(lambda a: a.astype(float), dict(variables))
-    drop = {"dropout": jax.random.key(0)}
-    tx = optax.adam(config.learning_rate, config.b1, config.b2, config.eps)
-    state = tx.init(variables["params"])
+    state = optax.adam(config.learning_rate).init(variables["params"])
     for epoch in range(epochs):
         order = train.order(jax.random.fold_in(keys.purpose(0, keys.ORDER), epoch), n, size=128)[:n]
         for first in range(0, n, config.batch_size):
             some = order[first : first + config.batch_size]
-
-            def loss(params, some=some, variables=variables):
-                given = {**variables, "params": params}
-                logits, new = made.apply(given, x[some], mutable=["batch_stats"], rngs=drop, **call, **rows(len(some)))
-                return optax.softmax_cross_entropy_with_integer_labels(logits, y[some]).mean(), new
-
-            grads, new = jax.grad(loss, has_aux=True)(variables["params"])
-            updates, state = tx.update(grads, state)
-            variables = {"params": optax.apply_updates(variables["params"], updates), **new}
+            variables, state = by_hand_step(made, variables, state, x[some], y[some], config.learning_rate)
     return variables
 
 
