@@ -80,7 +80,9 @@ def one_by_one(setup: Setup, num_epochs: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, print, and write JSON where asked."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.convnet", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.convnet", description="Convolutional networks in tiles, and one by one."
+    )
     parser.add_argument("--data", choices=("digits", "mnist5k"), default="digits")
     parser.add_argument("--num-configs", type=int, default=8)
     parser.add_argument("--num-epochs", type=int, default=3)

@@ -308,7 +308,7 @@ class Config:
         if value is None:
             raise UserError(f"{self.architecture.name} needs a value of {name}: give it one, or a domain, in the Space")
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number or isinstance(value, str | bool)) or (number and not math.isfinite(value)):
+        if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not math.isfinite(value)):
             raise UserError(
                 f"{name} = {value!r} is no value of a hyperparameter: give a finite number, a text, True or False"
             )

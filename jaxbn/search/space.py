@@ -78,7 +78,8 @@ class Space:
     @classmethod
     def default(cls) -> "Space":
         """The nine hyperparameters of the course notes, and the optimizer."""
-        return cls(**{name: row.domain for name, row in HYPERPARAMETERS.items() if row.in_default_space})
+        searched: dict[str, Any] = {name: row.domain for name, row in HYPERPARAMETERS.items() if row.in_default_space}
+        return cls(**searched)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Space":

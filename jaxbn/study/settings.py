@@ -142,8 +142,17 @@ def enqueued(settings: Settings, space: Space | None) -> list[Config]:
     Raises:
         UserError: an unknown name or an illegal value.
     """
-    fixed = {} if space is None else {**space.fixed, "architecture": space.architecture}
-    return [given if isinstance(given, Config) else from_values(**{**fixed, **given}) for given in settings.enqueue]
+    architecture = None if space is None else space.architecture
+    fixed = {} if space is None else space.fixed
+    configs = [
+        given if isinstance(given, Config) else from_values(architecture=architecture, **{**fixed, **given})
+        for given in settings.enqueue
+    ]
+    if any(config.architecture != architecture for config in configs):
+        raise UserError(
+            "a configuration that is enqueued is of another architecture than the space: sweep it by itself"
+        )
+    return configs
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

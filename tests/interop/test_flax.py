@@ -362,6 +362,10 @@ class Clashing(nn.Module):
             lambda: plan([from_values(architecture=NET), from_values()], "iris"),
             "the configurations that were listed are of several architectures",
         ),
+        (
+            lambda: plan(iris(NET), "iris", enqueue=[from_values()]),
+            "enqueued is of another architecture than the space",
+        ),
     ],
 )
 def test_mistakes(make, message):
