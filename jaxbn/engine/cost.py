@@ -1,8 +1,8 @@
 """What training costs: operations, bytes, seconds. Estimates, for the planner and for the plan it prints."""
 
 import dataclasses
-import itertools
 
+from jaxbn.engine.work import Sizes, work_of
 from jaxbn.nn.types import Spec
 
 OPTIMIZER_SLOTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "momentum_ewa": 1, "rmsprop": 1, "adam": 2}
@@ -25,6 +25,7 @@ class Rates:
         workers: tiles that train at the same time.
         cache: bytes of state that a tile should not exceed.
         largest_tile: members of a tile at the most.
+        largest_convolving: the same of networks with convolutions.
     """
 
     flops: float
@@ -37,6 +38,7 @@ class Rates:
     cache: int
     largest_tile: int
     uncounted: float = 0.0
+    largest_convolving: int = 1
 
 
 def rates(platform: str, workers: int) -> Rates:
@@ -47,25 +49,12 @@ def rates(platform: str, workers: int) -> Rates:
     """
     if platform == "cpu":
         return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
-    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5)
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """Inputs and outputs of the networks."""
-
-    num_inputs: int
-    num_outputs: int
-
-
-def _kernels(spec: Spec, sizes: Sizes) -> int:
-    return sum(a * b for a, b in itertools.pairwise((sizes.num_inputs, *spec.widths, sizes.num_outputs)))
+    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5, 16384)
 
 
 def num_params(spec: Spec, sizes: Sizes) -> int:
     """Weights of a padded network."""
-    per_unit = 2 if spec.normalization == "batch" else 1
-    return _kernels(spec, sizes) + sizes.num_outputs + per_unit * sum(spec.widths)
+    return work_of(spec, sizes).params
 
 
 def bytes_per_member(spec: Spec, sizes: Sizes) -> int:
@@ -74,20 +63,21 @@ def bytes_per_member(spec: Spec, sizes: Sizes) -> int:
     Optimizers that keep less than Adam are counted like it, so that one tile size, and so one program that draws
     weights and one that evaluates, serves all of them.
     """
-    statistics = 2 * sum(spec.widths) if spec.normalization == "batch" else 0
+    work = work_of(spec, sizes)
     slots = max(sum(OPTIMIZER_SLOTS[kind] for kind in spec.optimizers), OPTIMIZER_SLOTS["adam"])
-    return 4 * ((1 + slots) * num_params(spec, sizes) + statistics)
+    return 4 * ((1 + slots) * work.params + work.statistics)
 
 
 def flops_per_row(spec: Spec, sizes: Sizes) -> int:
-    """Operations of the matrix products of a training step, per row: two forward, four backward per weight."""
-    return 6 * _kernels(spec, sizes)
+    """Operations of the products of a training step, per row: once forwards, twice backwards."""
+    return 3 * work_of(spec, sizes).products
 
 
 def member_step_seconds(spec: Spec, batch_size: int, sizes: Sizes, rates: Rates) -> float:
     """Seconds of one worker that a step of one member adds to a tile."""
+    work = work_of(spec, sizes)
     # An input is gathered and handed to the members; a unit is also normalised, and has a derivative.
-    units = sizes.num_inputs / 4 + sum(spec.widths) + sizes.num_outputs
-    per_row = flops_per_row(spec, sizes) / rates.flops + units * rates.activation
+    units = sizes.num_inputs / 4 + work.units
+    per_row = 3 * work.products / rates.flops + units * rates.activation
     # Merged optimizers all pass over the parameters.
-    return batch_size * per_row + num_params(spec, sizes) * rates.parameter * (1 + len(spec.optimizers)) / 2
+    return batch_size * per_row + work.params * rates.parameter * (1 + len(spec.optimizers)) / 2

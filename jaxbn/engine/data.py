@@ -8,7 +8,7 @@ import numpy as np
 from jaxbn.data import Prepared
 from jaxbn.data import Rows as HostRows
 from jaxbn.engine.programs import CHUNK, Problem
-from jaxbn.nn.types import Device, Rows
+from jaxbn.nn.types import Architecture, Device, Rows
 from jaxbn.search import LADDER, pad
 
 
@@ -27,18 +27,29 @@ class Data:
     target_scale: np.ndarray
 
 
-def problem_of(prepared: Prepared, task: str, metrics: tuple[str, ...]) -> Problem:
+def problem_of(
+    prepared: Prepared, task: str, metrics: tuple[str, ...], architecture: Architecture | None = None
+) -> Problem:
     """What programs must know of the data."""
-    return problem_of_rows(prepared.train, prepared.valid, task, prepared.num_outputs, metrics)
+    return problem_of_rows(prepared.train, prepared.valid, task, prepared.num_outputs, metrics, architecture)
 
 
-def problem_of_rows(train: HostRows, valid: HostRows, task: str, num_outputs: int, metrics: tuple[str, ...]) -> Problem:
+def problem_of_rows(
+    train: HostRows,
+    valid: HostRows,
+    task: str,
+    num_outputs: int,
+    metrics: tuple[str, ...],
+    architecture: Architecture | None = None,
+) -> Problem:
     """The same of rows: sizes are padded to the ladder, so that small tables and folds share programs."""
+    # What cannot leave rows out must not be given any that there are not.
+    masks_rows = architecture is None or architecture.masks_rows
     return Problem(
         task=task,
         num_inputs=train.x.shape[1],
         num_outputs=num_outputs,
-        train_rows=pad(len(train.x), LADDER),
+        train_rows=pad(len(train.x), LADDER) if masks_rows else len(train.x),
         valid_rows=CHUNK * pad(-(-len(valid.x) // CHUNK), LADDER),
         metrics=metrics,
     )

@@ -8,6 +8,7 @@ from scipy import special
 
 from jaxbn.engine import cost
 from jaxbn.engine.programs import Problem, sizes_of
+from jaxbn.engine.work import work_of
 from jaxbn.nn.types import Spec
 
 ALONE = 1.15
@@ -137,4 +138,6 @@ def even_tile_size(groups: Mapping[tuple[Spec, int], float], sizes: cost.Sizes, 
 def largest_tile_size(groups: Mapping[tuple[Spec, int], float], sizes: cost.Sizes, rates: cost.Rates) -> int:
     """T beyond which a tile does not fit the cache, or holds more members than there are."""
     fits = min(max(rates.cache // cost.bytes_per_member(spec, sizes), 2) for spec, _ in groups)
-    return min(fits, math.ceil(max(groups.values())), rates.largest_tile)
+    convolves = any(work_of(spec, sizes).convolves for spec, _ in groups)
+    most = rates.largest_convolving if convolves else rates.largest_tile
+    return min(fits, math.ceil(max(groups.values())), most)

@@ -44,12 +44,14 @@ def choose_padding(
         Bands of widths and batch sizes for each depth, and the optimizers that are merged.
     """
     kinds = tuple(sorted({kind for probe in probes for kind in split(probe)[0].optimizers}))
+    if any(probe.architecture is not None and not probe.architecture.masks_rows for probe in probes):
+        return Padding()  # What cannot leave rows out has mini-batches of the size that they are.
     choices = []
     for optimizers in sorted({(), kinds if len(kinds) > 1 else ()}):
         cores = [split(probe, padding=Padding(optimizers=optimizers))[0] for probe in probes]
         total, bands = 0.0, []
-        for depth in sorted({probe.num_layers for probe in probes}):
-            alike = [i for i, probe in enumerate(probes) if probe.num_layers == depth]
+        for depth in sorted({len(probe.widths) for probe in probes}):
+            alike = [i for i, probe in enumerate(probes) if len(probe.widths) == depth]
             seconds, of_depth = choose_bands(
                 [probes[i] for i in alike],
                 [cores[i] for i in alike],
@@ -90,7 +92,7 @@ def choose_bands(
         Estimated seconds of compiling and training, and the bands. The choice is exact: every way to cut the ladder of
         widths, and within each band that of batch sizes, is weighed.
     """
-    depth = probes[0].num_layers
+    depth = len(probes[0].widths)
     batch_of = [probe.batch_size for probe in probes]
     widths = sorted({pad(max(probe.widths, default=0), LADDER) if depth else 0 for probe in probes})
     batches = sorted({pad(batch, LADDER) for batch in batch_of})

@@ -15,10 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxbn.engine import cost
 from jaxbn.engine.traces import traced
+from jaxbn.engine.work import Sizes, network
 from jaxbn.nn import losses, metrics, train
-from jaxbn.nn.mlp import mlp
 from jaxbn.nn.optimizers import optimizer
 from jaxbn.nn.types import Batch, Device, Hyperparams, Leaf, Metrics, Model, PyTree, Rows, Spec, TrainState, Variables
 
@@ -91,15 +90,14 @@ class Report:
     finite: Leaf
 
 
-def sizes_of(problem: Problem) -> cost.Sizes:
+def sizes_of(problem: Problem) -> Sizes:
     """Inputs and outputs of a problem's networks."""
-    return cost.Sizes(problem.num_inputs, problem.num_outputs)
+    return Sizes(problem.num_inputs, problem.num_outputs)
 
 
 def model_of(program: Program) -> Model:
     """The network of a program."""
-    problem = program.problem
-    return mlp(program.spec, num_inputs=problem.num_inputs, num_outputs=problem.num_outputs)
+    return network(program.spec, sizes_of(program.problem))
 
 
 def of_init(program: Program) -> Program:
@@ -117,7 +115,8 @@ def of_evaluate(program: Program) -> Program:
 
 
 def _without_training(spec: Spec) -> Spec:
-    kept = {name: getattr(spec, name) for name in ("widths", "activation", "normalization", "precision")}
+    names = ("widths", "activation", "normalization", "precision", "architecture", "own")
+    kept = {name: getattr(spec, name) for name in names}
     return Spec(**kept, batch_size=0, optimizers=("sgd",))
 
 
@@ -142,8 +141,9 @@ def epoch(
     key: Array, state: TrainState, rows: Rows, order: Array, hyperparams: Hyperparams, *, program: Program
 ) -> tuple[TrainState, Metrics]:
     """Train every member for an epoch on the same mini-batches."""
-    spec, tile_size = program.spec, program.tile_size
-    one_step = functools.partial(train.step, model=model_of(program), spec=spec, loss=LOSSES[program.problem.task])
+    spec, tile_size, model = program.spec, program.tile_size, model_of(program)
+    own_loss = None if spec.architecture is None else spec.architecture.loss
+    one_step = functools.partial(train.step, model=model, spec=spec, loss=own_loss or LOSSES[program.problem.task])
 
     def step(state: TrainState, batch: Batch, hyperparams: Hyperparams) -> tuple[TrainState, Metrics]:
         # A mini-batch without a member axis would make XLA transpose the weights of the first layer instead.
@@ -152,6 +152,10 @@ def epoch(
 
     # All members of a tile have one batch size, so the number of steps is one number, not one per member.
     with jax.default_matmul_precision(MATMUL[program.spec.precision]):
+        if not model.masks_rows:
+            return train.epoch_without_masks(
+                key, state, rows, order, hyperparams, batch_size=spec.batch_size, step=step
+            )
         return train.epoch(
             key,
             state,
@@ -218,12 +222,15 @@ def arguments(program: Program) -> tuple[Any, ...]:
     real = jax.dtypes.canonicalize_dtype(float)
     key = jax.eval_shape(lambda: jax.random.key(0))
     whole = ("optimizer", "decay_kind", "num_epochs", "batch_size")
+    traced = None if spec.architecture is None else spec.architecture.traced
+    own = None if traced is None else {name: jax.ShapeDtypeStruct((size,), real) for name in traced}
     hyperparams = Hyperparams(
         **{
             field.name: jax.ShapeDtypeStruct((size,), jnp.int32 if field.name in whole else real)
             for field in dataclasses.fields(Hyperparams)
-            if field.name != "hidden_units"
+            if field.name not in ("hidden_units", "own")
         },
+        own=own,
         hidden_units=jax.ShapeDtypeStruct((size, len(spec.widths)), jnp.int32),
     )
     if program.kind == "init":
@@ -287,7 +294,9 @@ def _executable(program: Program, device: Device, x64: bool) -> Callable[..., An
     def flat(*leaves: Array) -> list[Array]:
         return jax.tree.leaves(nested(*jax.tree.unflatten(structure, leaves)))
 
-    work = traced(flat, leaves, name=nested.__name__, platform=device.platform, about=f"{program} x64={x64}")
+    # What a program of an architecture depends on is code that nobody here knows.
+    about, known = f"{program} x64={x64}", program.spec.architecture is None
+    work = traced(flat, leaves, name=nested.__name__, platform=device.platform, about=about) if known else flat
     # On a CPU donation gains nothing and sometimes costs; the state before the call also stays the last good one.
     consumes = program.kind == "epoch" and device.platform != "cpu"
     state = range(1, 1 + len(jax.tree.leaves(given[1]))) if consumes else ()

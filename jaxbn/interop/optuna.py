@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS, Choice, Domain, Float, Int, Space
+from jaxbn.search import Choice, Domain, Float, Int, Space
 from jaxbn.search.optuna_extra import quiet, require
-from jaxbn.study.per_config import config_of, layer_sizes, space_of
+from jaxbn.study.per_config import columns_of, config_of, layer_sizes, space_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -152,7 +152,8 @@ def _holding(results: "Results") -> "dict[str, BaseDistribution]":
     """Distributions of what was searched, wide enough for trusted configurations from outside of the space."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    configs = tuple(config_of(row) for row in results.trials.select(*HYPERPARAMETERS).unique().iter_rows(named=True))
+    rows = results.trials.select(*columns_of(results.architecture)).unique().iter_rows(named=True)
+    configs = tuple(config_of(row, results.architecture) for row in rows)
     found = distributions_of(space_of(results, configs))
     for name, distribution in found.items():
         values = results.trials[name].drop_nulls().unique(maintain_order=True).to_list()

@@ -51,7 +51,15 @@ class Served:
 
     @classmethod
     def of(cls, model: FittedModel) -> "Served":
-        """The network of a model, each batch normalisation folded into the layer before it, in float64."""
+        """The network of a model, each batch normalisation folded into the layer before it, in float64.
+
+        Raises:
+            UserError: it is no MLP.
+        """
+        if model.config.architecture is not None:
+            raise UserError(
+                f"the model is a {model.config.architecture.name} and only MLPs can be exported: serve it with JAX"
+            )
         spec, layers = model.spec, []
         with jax.enable_x64(True):
             wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), model.variables)

@@ -16,9 +16,9 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
-from jaxbn.nn import batch_norm, dense
+from jaxbn.nn import batch_norm, dense, dropout
 from jaxbn.nn.batch_norm import BatchNormParams
 from jaxbn.nn.dense import Dense
 from jaxbn.nn.types import Hyperparams, Model, PyTree, Spec, Variables
@@ -176,7 +176,7 @@ def _apply(
         if training and spec.dropout:
             if key is None:
                 raise ValueError("dropout needs a key in training: give `Batch.key`")
-            x = _dropout(jax.random.fold_in(key, index), x, hyperparams.dropout)
+            x = dropout.apply(jax.random.fold_in(key, index), x, hyperparams.dropout)
     outputs = dense.apply(params.output, x)
     return outputs.astype(jnp.promote_types(outputs.dtype, variables.params.output.kernel.dtype)), tuple(stats)
 
@@ -187,11 +187,3 @@ def _with_dense_in(kind: DTypeLike, params: MLPParams) -> MLPParams:
 
     hidden = tuple(dataclasses.replace(layer, dense=cast(layer.dense)) for layer in params.hidden)
     return MLPParams(hidden, cast(params.output))
-
-
-def _dropout(key: Array, x: Array, rate: ArrayLike) -> Array:
-    """Inverted dropout. The uniforms depend on (key, row, unit) alone, so padding and neighbours change nothing."""
-    rows, columns = x.shape
-    draw = jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row), (columns,), jnp.float32))
-    keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
-    return jnp.where(draw(jnp.arange(rows)) < keep, (x / keep).astype(x.dtype), 0)

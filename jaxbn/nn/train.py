@@ -181,6 +181,44 @@ def epoch(
     return jax.lax.fori_loop(0, steps, body, (state, Metrics(zero, zero)))
 
 
+def epoch_without_masks(
+    key: Array,
+    state: TrainState,
+    rows: Rows,
+    order: Array,
+    hyperparams: Hyperparams,
+    *,
+    batch_size: int,
+    step: Step,
+) -> tuple[TrainState, Metrics]:
+    """An epoch for models that cannot leave rows out: the last mini-batch has a shape of its own if it is partial.
+
+    Args:
+        key: randomness of this epoch (dropout).
+        state: of one network, or stacked.
+        rows: the data set, without padding.
+        order: int [N], from `order`.
+        hyperparams: of one network, or stacked.
+        batch_size: rows in a mini-batch, at most N (static).
+        step: `train.step` with everything static bound.
+
+    Returns:
+        As `epoch`.
+    """
+    num_rows = rows.x.shape[0]
+    steps, rest = divmod(num_rows, batch_size)
+
+    def one(index: ArrayLike, carry: tuple[TrainState, Metrics], size: int) -> tuple[TrainState, Metrics]:
+        state, metrics = carry
+        batch = take(rows, order, index, batch_size=batch_size, size=size, key=key)
+        state, new = step(state, dataclasses.replace(batch, where=None), hyperparams)
+        return state, metrics.merge(new)
+
+    zero = jnp.zeros(state.step.shape, float)
+    carry = jax.lax.fori_loop(0, steps, lambda i, c: one(i, c, batch_size), (state, Metrics(zero, zero)))
+    return one(steps, carry, rest) if rest else carry
+
+
 def evaluate(
     variables: Variables, x: Array, num_rows: ArrayLike, hyperparams: Hyperparams, *, model: Model, size: int
 ) -> Array:

@@ -47,6 +47,8 @@ class Spec:
         clip_norm: whether the program can clip gradients at all.
         precision: one of `PRECISIONS`, of matrix products. With "bfloat16" activations are kept in it too; weights,
             statistics, losses and the optimizer's state never are.
+        architecture: what is trained instead of an MLP.
+        own: values, by name, of the architecture's hyperparameters that shape it.
     """
 
     widths: tuple[int, ...] = (64, 64)
@@ -58,6 +60,8 @@ class Spec:
     label_smoothing: bool = False
     clip_norm: bool = False
     precision: str = "float32"
+    architecture: "Architecture | None" = None
+    own: tuple[tuple[str, Any], ...] = ()
 
 
 @flax.struct.dataclass
@@ -72,6 +76,7 @@ class Hyperparams:
         decay_kind: index into `DECAY_KINDS`.
         optimizer: index into the spec's optimizers.
         num_epochs: where a cosine decay reaches zero.
+        own: numbers by name, the traced hyperparameters that an architecture declares itself; None: it has none.
 
     Example:
         >>> Hyperparams(learning_rate=0.03).b1
@@ -97,6 +102,7 @@ class Hyperparams:
     bn_epsilon: Leaf = 1e-5
     hidden_units: Leaf = None
     batch_size: Leaf = None
+    own: Leaf = None
 
 
 @flax.struct.dataclass
@@ -207,3 +213,29 @@ class Model(NamedTuple):
 
 Loss = Callable[..., Metrics]
 """`(outputs [B, C], batch, hyperparams, *, spec) -> Metrics`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A kind of network other than the MLP: what builds it, and which hyperparameters it has.
+
+    Attributes:
+        name: what it is called.
+        defaults: its hyperparameters by name, each with the number, text or truth value that it has when nobody says;
+            None where somebody must. Some may be of the table (`jaxbn.search.HYPERPARAMETERS`), such as "dropout"; the
+            others are its own.
+        traced: which of its own are numbers that may differ between the members of a program; the others shape it.
+        masks_rows: whether it leaves rows outside `where` out of batch statistics; if not, the last mini-batch of an
+            epoch has a shape of its own.
+        build: `(spec, *, num_inputs, num_outputs) -> Model`.
+        loss: what training minimises; None is the loss of the task.
+        known: whether its code is here; a run's record has its name alone.
+    """
+
+    name: str
+    defaults: tuple[tuple[str, Any], ...]
+    traced: tuple[str, ...]
+    masks_rows: bool
+    build: Callable[..., Model] = dataclasses.field(repr=False)
+    loss: Loss | None = dataclasses.field(default=None, repr=False)
+    known: bool = True

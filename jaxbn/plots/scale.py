@@ -43,6 +43,7 @@ class Scale:
     high: float
     levels: tuple[float, ...] = ()
     options: tuple[str, ...] = ()
+    doc: str = ""
 
     @classmethod
     def of(cls, name: str, trials: "pl.DataFrame", space: Space | None = None) -> "Scale":
@@ -59,10 +60,11 @@ class Scale:
         Raises:
             UserError: there is no such hyperparameter, or no trial uses it.
         """
-        if name not in HYPERPARAMETERS or name not in trials.columns:
-            raise unknown("hyperparameter", name, [name for name in HYPERPARAMETERS if name in trials.columns])
+        table = HYPERPARAMETERS if space is None else HYPERPARAMETERS | space.table
+        if name not in table or name not in trials.columns:
+            raise unknown("hyperparameter", name, [name for name in table if name in trials.columns])
         searched = None if space is None else space.domains.get(name)
-        domain = searched or HYPERPARAMETERS[name].domain
+        domain, doc = searched or table[name].domain, table[name].doc
         column = trials[name].drop_nulls()
         if not len(column):
             raise UserError(f"no trial uses {name}, so there is nothing to draw: choose another hyperparameter")
@@ -73,16 +75,16 @@ class Scale:
             options = tuple(option for option in listed if option in seen or searched)
             options += tuple(sorted(seen - set(options)))
             places = tuple(float(place) for place in range(len(options)))
-            return cls(name, "choice", 0.0, places[-1], places, options)
+            return cls(name, "choice", 0.0, places[-1], places, options, doc)
         values = np.unique(column.to_numpy().astype(float))
         low, high = float(values[0]), float(values[-1])
         if isinstance(searched, Float | Int):
             low, high = min(low, float(searched.low)), max(high, float(searched.high))
         kind = _kind(domain, low, high)
         levels: tuple[float, ...] = ()
-        if HYPERPARAMETERS[name].kind is int and len(values) <= FEW:
+        if (table[name].kind is int or isinstance(searched, Int)) and len(values) <= FEW:
             levels = _levels(searched, values)
-        return cls(name, kind, low, high, levels)
+        return cls(name, kind, low, high, levels, doc=doc)
 
     def numbers(self, trials: "pl.DataFrame") -> np.ndarray:
         """The values of its column as they are drawn, float64 [n]; NaN where it is not used."""
@@ -179,7 +181,7 @@ class Scale:
         """Its name, and below it what it is."""
         if not doc:
             return self.name
-        return f"{self.name}\n{textwrap.fill(HYPERPARAMETERS[self.name].doc, wrap)}"
+        return f"{self.name}\n{textwrap.fill(self.doc, wrap)}"
 
 
 def plane(x: Scale, y: Scale, trials: "pl.DataFrame") -> tuple[np.ndarray, np.ndarray]:

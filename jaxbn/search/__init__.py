@@ -1,6 +1,6 @@
 """What to try: the table of hyperparameters, domains, spaces, samplers, schedulers."""
 
-from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, from_values
+from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, from_values, table_of
 from jaxbn.search.domains import Choice, Domain, Float, Int
 from jaxbn.search.history import History
 from jaxbn.search.propose import Propose
@@ -36,4 +36,5 @@ __all__ = [
     "sampler",
     "scheduler",
     "split",
+    "table_of",
 ]

@@ -1,12 +1,13 @@
 """The one table of hyperparameters. The command line, the documentation, the spaces and the split read it."""
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from jaxbn.errors import UserError, unknown
-from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS
+from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS, Architecture
 from jaxbn.search.domains import Choice, Domain, Float, Int
 
 MOMENTA = ("momentum", "nesterov", "momentum_ewa")
@@ -33,6 +34,7 @@ class Hyperparameter:
         used: whether a configuration reads it at all.
         fixed_from_start: a change in the middle of training would make a lie of the state: of weights that were drawn
             with it, or of averages that were debiased with it.
+        of_network: it says something of the MLP itself; an architecture of one's own may read it or not.
     """
 
     kind: type
@@ -48,6 +50,7 @@ class Hyperparameter:
     optional: bool = False
     used: Callable[["Config"], bool] = lambda config: True
     fixed_from_start: bool = False
+    of_network: bool = False
 
     @property
     def editable(self) -> bool:
@@ -82,6 +85,10 @@ def _one_minus_log(low: float, high: float) -> Float:
 @dataclasses.dataclass(frozen=True)
 class Config:
     """One assignment of all hyperparameters: plain values, on the host.
+
+    Attributes:
+        architecture: what is trained instead of an MLP.
+        own: values, by name, of the hyperparameters that the architecture declares itself; each is an attribute too.
 
     Raises:
         UserError: a value is not legal.
@@ -157,9 +164,16 @@ class Config:
         low=1,
         used=_has_hidden,
         fixed_from_start=True,
+        of_network=True,
     )
     num_layers: int = _field(
-        2, int, "spec", "hidden layers; 0 is softmax or linear regression", Int(1, 3), in_default_space=True
+        2,
+        int,
+        "spec",
+        "hidden layers; 0 is softmax or linear regression",
+        Int(1, 3),
+        in_default_space=True,
+        of_network=True,
     )
     learning_rate_decay: float = _field(
         0.0,
@@ -194,6 +208,7 @@ class Config:
         high=1,
         open_high=True,
         used=_has_hidden,
+        of_network=True,
     )
     label_smoothing: float = _field(
         0.0,
@@ -224,6 +239,7 @@ class Config:
         _log(0.1, 10),
         open_low=True,
         fixed_from_start=True,
+        of_network=True,
     )
     bn_decay: float = _field(
         0.9,
@@ -234,6 +250,7 @@ class Config:
         high=1,
         open_high=True,
         used=_has_bn,
+        of_network=True,
     )
     bn_epsilon: float = _field(
         1e-5,
@@ -243,6 +260,7 @@ class Config:
         _log(1e-6, 1e-2),
         open_low=True,
         used=_has_bn,
+        of_network=True,
     )
     activation: str = _field(
         "relu",
@@ -252,6 +270,7 @@ class Config:
         Choice(*ACTIVATIONS),
         options=ACTIVATIONS,
         used=_has_hidden,
+        of_network=True,
     )
     normalization: str = _field(
         "batch",
@@ -261,40 +280,118 @@ class Config:
         Choice(*NORMALIZATIONS),
         options=NORMALIZATIONS,
         used=_has_hidden,
+        of_network=True,
     )
+
+    architecture: Architecture | None = None
+    own: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         for name in HYPERPARAMETERS:
             check(name, getattr(self, name))
+        for name, value in self.own:
+            self._check_own(name, value)
         if isinstance(self.hidden_units, tuple) and len(self.hidden_units) != self.num_layers:
             raise UserError(
                 f"hidden_units={self.hidden_units} names {len(self.hidden_units)} layers but num_layers is "
                 f"{self.num_layers}: give one number per layer"
             )
 
+    def __getattr__(self, name: str) -> Any:
+        for known, value in self.__dict__.get("own", ()):
+            if known == name:
+                return value
+        raise AttributeError(f"a config has no hyperparameter {name!r}")
+
+    def _check_own(self, name: str, value: Any) -> None:
+        assert self.architecture is not None
+        if value is None:
+            raise UserError(f"{self.architecture.name} needs a value of {name}: give it one, or a domain, in the Space")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not math.isfinite(value)):
+            raise UserError(
+                f"{name} = {value!r} is no value of a hyperparameter: give a finite number, a text, True or False"
+            )
+        if name in self.architecture.traced and not number:
+            raise UserError(f"{name} = {value!r} is traced through {self.architecture.name}: give a number")
+
     @property
     def widths(self) -> tuple[int, ...]:
-        """Units of each hidden layer."""
+        """Units of each hidden layer of an MLP."""
+        if self.architecture is not None:
+            return ()
         if isinstance(self.hidden_units, tuple):
             return self.hidden_units
         return (self.hidden_units,) * self.num_layers
 
     def unused(self) -> tuple[str, ...]:
         """The hyperparameters that this configuration does not read, such as b2 under momentum."""
-        return tuple(name for name, row in HYPERPARAMETERS.items() if not row.used(self))
+        return tuple(name for name, row in HYPERPARAMETERS.items() if not self._uses(name, row))
+
+    def _uses(self, name: str, row: Hyperparameter) -> bool:
+        if row.of_network and self.architecture is not None:
+            return name in dict(self.architecture.defaults)
+        return row.used(self)
+
+    def values(self) -> dict[str, Any]:
+        """Every hyperparameter by name, those that its architecture declares itself too: what `from_values` takes."""
+        return {name: getattr(self, name) for name in HYPERPARAMETERS} | dict(self.own)
 
     def row(self) -> dict[str, Any]:
         """Its row in a table of trials: every hyperparameter by name, None where it is not used."""
-        unused = self.unused()
-        return {name: None if name in unused else getattr(self, name) for name in HYPERPARAMETERS}
+        return self.values() | dict.fromkeys(self.unused())
+
+    def changed(self, **values: Any) -> "Config":
+        """The same with other values of some hyperparameters.
+
+        Raises:
+            UserError: an unknown name or an illegal value.
+        """
+        for name in values:
+            if name not in self.values():
+                raise unknown("hyperparameter", name, self.values())
+        own = tuple((name, values.pop(name, value)) for name, value in self.own)
+        return dataclasses.replace(self, own=own, **values)
 
 
-HYPERPARAMETERS: dict[str, Hyperparameter] = {field.name: field.metadata["row"] for field in dataclasses.fields(Config)}
-DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Config)}
+HYPERPARAMETERS: dict[str, Hyperparameter] = {
+    field.name: field.metadata["row"] for field in dataclasses.fields(Config) if field.metadata
+}
+"""The rows of the table, by name."""
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Config) if field.metadata}
 
 
-def from_values(**values: Any) -> Config:
+def table_of(architecture: Architecture | None) -> dict[str, Hyperparameter]:
+    """The hyperparameters of networks of a kind, by name: rows of the table, and those that the kind declares itself.
+
+    Args:
+        architecture: the kind; None is the MLP.
+
+    Example:
+        >>> table_of(None) == HYPERPARAMETERS
+        True
+    """
+    if architecture is None:
+        return HYPERPARAMETERS
+    own, names = {}, dict(architecture.defaults)
+    for name in _own_defaults(architecture):
+        lives = "traced" if name in architecture.traced else "spec"
+        own[name] = Hyperparameter(object, lives, f"of {architecture.name}", low=float("-inf"))
+    return {name: row for name, row in HYPERPARAMETERS.items() if not row.of_network or name in names} | own
+
+
+def _own_defaults(architecture: Architecture | None) -> dict[str, Any]:
+    """The hyperparameters that an architecture declares itself, which the table has not."""
+    declared = () if architecture is None else architecture.defaults
+    return {name: value for name, value in declared if name not in HYPERPARAMETERS}
+
+
+def from_values(*, architecture: Architecture | None = None, **values: Any) -> Config:
     """A configuration in which what is not given takes its default, which may follow from what is.
+
+    Args:
+        architecture: what is trained instead of an MLP.
+        **values: by name, those of hyperparameters that the architecture declares itself too.
 
     Raises:
         UserError: an unknown name or an illegal value.
@@ -303,16 +400,22 @@ def from_values(**values: Any) -> Config:
         >>> from_values(optimizer="adamw").weight_decay, from_values(hidden_units=(32, 16, 8)).num_layers
         (0.0001, 3)
     """
+    own = _own_defaults(architecture)
     for name in values:
-        if name not in HYPERPARAMETERS:
-            raise unknown("hyperparameter", name, HYPERPARAMETERS)
+        if name not in HYPERPARAMETERS and name not in own:
+            raise unknown("hyperparameter", name, table_of(architecture))
+    own = {name: values.pop(name, default) for name, default in own.items()}
+    if architecture is not None:
+        values = {
+            name: value for name, value in architecture.defaults if name not in own and value is not None
+        } | values
     if isinstance(values.get("hidden_units"), list):
         values["hidden_units"] = tuple(values["hidden_units"])
     if isinstance(values.get("hidden_units"), tuple):
         values.setdefault("num_layers", len(values["hidden_units"]))
     if values.get("optimizer") == "adamw":
         values.setdefault("weight_decay", ADAMW_WEIGHT_DECAY)
-    return Config(**values)
+    return Config(**values, architecture=architecture, own=tuple(own.items()))
 
 
 def check(name: str, value: Any) -> None:

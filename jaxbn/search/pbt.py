@@ -1,12 +1,11 @@
 """Population-based training (Jaderberg et al. 2017): the worst take over from the best, and change what they do."""
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from jaxbn.nn.types import Spec
-from jaxbn.search.config import HYPERPARAMETERS, Config
+from jaxbn.search.config import Config
 from jaxbn.search.domains import Choice
 from jaxbn.search.history import History
 from jaxbn.search.schedule import Cohort, Edit, Rung
@@ -81,10 +80,10 @@ def explore(rng: np.random.Generator, config: Config, space: Space, spec_of: Cal
     for name, u in space.point(config).items():
         domain = space.domains[name]
         anew, resampled, step = rng.random(), rng.random() < RESAMPLE, rng.choice([-PERTURB, PERTURB])
-        if not HYPERPARAMETERS[name].editable or (isinstance(domain, Choice) and not resampled):
+        if not space.table[name].editable or (isinstance(domain, Choice) and not resampled):
             continue
         value = domain.at(anew if resampled else min(max(u + step, 0.0), 1.0))
-        changed = dataclasses.replace(explored, **{name: value})
+        changed = explored.changed(**{name: value})
         if spec_of(changed) == spec_of(config):
             explored = changed
     return explored

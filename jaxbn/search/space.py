@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxbn.errors import UserError, unknown
-from jaxbn.search.config import HYPERPARAMETERS, Config, check, from_values
+from jaxbn.nn.types import Architecture
+from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, from_values, table_of
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
@@ -21,6 +22,7 @@ class Space:
     Attributes:
         domains: what is searched.
         fixed: what is held at a value.
+        architecture: what is trained; None is the MLP. Hyperparameters that it declares itself may be named too.
 
     Raises:
         UserError: an unknown name, or a domain that reaches values that are not legal.
@@ -31,19 +33,22 @@ class Space:
         (['learning_rate', 'num_layers'], 0.01)
     """
 
-    def __init__(self, **domains: Any) -> None:
+    def __init__(self, *, architecture: Architecture | None = None, **domains: Any) -> None:
+        self.architecture = architecture
         self.domains: dict[str, Domain] = {}
         self.fixed: dict[str, Any] = {}
         self._names = tuple(domains)
         for name, domain in domains.items():
-            if name not in HYPERPARAMETERS:
-                raise unknown("hyperparameter", name, HYPERPARAMETERS)
+            if name not in self.table:
+                raise unknown("hyperparameter", name, self.table)
             if isinstance(domain, Float | Int | Choice):
-                _check_domain(name, domain)
+                if name in HYPERPARAMETERS:
+                    _check_domain(name, domain)
                 self.domains[name] = domain
             else:
                 value = tuple(domain) if isinstance(domain, list) else plain(domain)
-                check(name, value)
+                if name in HYPERPARAMETERS:
+                    check(name, value)
                 self.fixed[name] = value
         self._check_conditions()
         # The corners are built once, so that values that do not go together are refused before anything runs.
@@ -54,18 +59,27 @@ class Space:
         return iter(self._names)
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self)
-        return f"Space({inside})"
+        inside = [f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self]
+        inside = [] if self.architecture is None else [f"architecture={self.architecture.name}", *inside]
+        return f"Space({', '.join(inside)})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_json() == other.to_json()
+        return (
+            isinstance(other, Space) and self.to_json() == other.to_json() and self.architecture == other.architecture
+        )
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def table(self) -> dict[str, Hyperparameter]:
+        """The hyperparameters that may be named, by name."""
+        return table_of(self.architecture)
 
     @classmethod
     def default(cls) -> "Space":
         """The nine hyperparameters of the course notes, and the optimizer."""
-        return cls(**{name: row.domain for name, row in HYPERPARAMETERS.items() if row.in_default_space})
+        searched: dict[str, Any] = {name: row.domain for name, row in HYPERPARAMETERS.items() if row.in_default_space}
+        return cls(**searched)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Space":
@@ -105,11 +119,11 @@ class Space:
         """
         values = self.fixed | {name: domain.at(u[name]) for name, domain in self.domains.items() if not domain.when}
         # Conditions look at what is settled without them, defaults that follow from other values included.
-        settled = from_values(**values)
+        settled = from_values(architecture=self.architecture, **values)
         for name, domain in self.domains.items():
             if domain.when and all(getattr(settled, other) in allowed for other, allowed in _when(domain)):
                 values[name] = domain.at(u[name])
-        return from_values(**values)
+        return from_values(architecture=self.architecture, **values)
 
     def point(self, config: Config) -> dict[str, float]:
         """Where a configuration lies in the unit cube: the inverse of `config`.
@@ -140,28 +154,29 @@ class Space:
         return {name: _table(self.domains.get(name), self.fixed.get(name)) for name in self}
 
     @classmethod
-    def from_json(cls, tables: Mapping[str, Any]) -> "Space":
-        """A space from what `to_json` wrote.
+    def from_json(cls, tables: Mapping[str, Any], *, architecture: Architecture | None = None) -> "Space":
+        """A space from what `to_json` wrote, and the architecture that it was of.
 
         Raises:
             UserError: an unknown name or key.
         """
+        known = table_of(architecture)
         for name in tables:
-            if name not in HYPERPARAMETERS:
-                raise unknown("hyperparameter", name, HYPERPARAMETERS)
-        return cls(**{name: _domain(name, table) for name, table in tables.items()})
+            if name not in known:
+                raise unknown("hyperparameter", name, known)
+        return cls(architecture=architecture, **{name: _domain(name, table) for name, table in tables.items()})
 
     def _check_conditions(self) -> None:
         for name, domain in self.domains.items():
             for other, allowed in _when(domain):
-                if other not in HYPERPARAMETERS:
-                    raise unknown("hyperparameter in `when`", other, HYPERPARAMETERS)
+                if other not in self.table:
+                    raise unknown("hyperparameter in `when`", other, self.table)
                 if other == name or (other in self.domains and self.domains[other].when):
                     raise UserError(
                         f"{name} depends on {other}, which has a condition of its own: let `when` name "
                         "hyperparameters without one"
                     )
-                for value in allowed:
+                for value in allowed if other in HYPERPARAMETERS else ():
                     check(other, value)
 
 
@@ -205,12 +220,19 @@ def _domain(name: str, table: Any) -> Any:
             raise UserError(f"choices = {table['choices']!r} of {name} is not a list: write choices = [...]")
         return Choice(*table["choices"], when=when)
     if given in ({"low", "high"}, {"low", "high", "scale"}):
-        kind = Int if HYPERPARAMETERS[name].kind is int else Float
+        kind = Int if _is_whole(name, table) else Float
         return kind(table["low"], table["high"], scale=table.get("scale", "linear"), when=when)
     raise UserError(
         f"{name} has the keys {', '.join(sorted(table)) or 'none'}: give low and high (and scale), or choices, or "
         "value; when goes with the first two"
     )
+
+
+def _is_whole(name: str, table: Mapping[str, Any]) -> bool:
+    """Whether a range is one of whole numbers: the table says so, or, of an architecture's own, its ends."""
+    if name in HYPERPARAMETERS:
+        return HYPERPARAMETERS[name].kind is int
+    return isinstance(table["low"], int) and isinstance(table["high"], int)
 
 
 def _table(domain: Domain | None, value: Any) -> dict[str, Any]:
@@ -220,7 +242,9 @@ def _table(domain: Domain | None, value: Any) -> dict[str, Any]:
     if isinstance(domain, Choice):
         table = {"choices": list(domain.options)}
     else:
-        table = {"low": domain.low, "high": domain.high, "scale": domain.scale}
+        whole = isinstance(domain, Int)
+        low, high = (bound if whole else float(bound) for bound in (domain.low, domain.high))
+        table = {"low": low, "high": high, "scale": domain.scale}
     if domain.when:
         table["when"] = {name: list(allowed) for name, allowed in _when(domain)}
     return table

@@ -1,11 +1,15 @@
 """A configuration, split into what shapes the program and what is traced through it."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
-from jaxbn.nn.types import DECAY_KINDS, Hyperparams, Spec
+from jaxbn.nn.types import DECAY_KINDS, Architecture, Hyperparams, Spec
 from jaxbn.search.config import Config
+
+TRACED = ("dropout", "init_scale", "bn_decay", "bn_epsilon")
+"""What an architecture reads of the table that is traced; numbers of units and layers shape its program."""
 
 LADDER = tuple(sorted({size for power in range(24) for size in (1 << power, 3 << power >> 1)}))
 """Sizes that padding may have: powers of two and their 1.5-folds."""
@@ -84,8 +88,10 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
         >>> spec.widths, h.hidden_units.tolist()
         ((64, 64), [50, 50])
     """
-    hidden = config.num_layers > 0
-    dropout = config.dropout if hidden else 0.0
+    architecture, own = config.architecture, dict(config.own)
+    hidden = config.num_layers > 0 and architecture is None
+    # An architecture of one's own says itself what it does with its hyperparameters.
+    dropout = config.dropout if hidden or architecture is not None else 0.0
     kind = "adam" if config.optimizer == "adamw" else config.optimizer
     kinds = padding.optimizers if kind in padding.optimizers else (kind,)
     widths, batch_size = padding.pad(config.widths, config.batch_size)
@@ -95,10 +101,12 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
         optimizers=kinds,
         activation=config.activation if hidden else "identity",
         normalization=config.normalization if hidden else "none",
-        dropout=dropout > 0,
+        dropout=hidden and dropout > 0,
         label_smoothing=config.label_smoothing > 0,
         clip_norm=config.clip_norm is not None,
         precision=padding.precision,
+        architecture=architecture,
+        own=() if architecture is None else _shaping(config, architecture),
     )
     scalar = np.float64
     hyperparams = Hyperparams(
@@ -121,5 +129,12 @@ def split(config: Config, *, num_epochs: int = 1, padding: Padding = Padding()) 
         bn_epsilon=scalar(config.bn_epsilon),
         hidden_units=np.asarray(config.widths, np.int32),
         batch_size=np.int32(config.batch_size),
+        own=None if architecture is None else {name: scalar(own[name]) for name in architecture.traced},
     )
     return spec, hyperparams
+
+
+def _shaping(config: Config, architecture: Architecture) -> tuple[tuple[str, Any], ...]:
+    """The values that shape a network: of its own hyperparameters, and of those of the table that it reads so."""
+    names = [name for name, _ in architecture.defaults if name not in (*TRACED, *architecture.traced)]
+    return tuple((name, getattr(config, name)) for name in names)

@@ -8,9 +8,10 @@ NUMBER/
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ def load(folder: Path, setup: Setup, clock: Clock) -> SweepState:
     state = SweepState.fresh(setup, dataclasses.replace(clock, before=before))
     _place(state, plain, setup)
     for part in ("records", "linear"):
-        _fill(getattr(state, part), plain[part], _below(f"{part}/", arrays), setup)
+        # The baseline is linear whatever is searched.
+        read = functools.partial(from_values, architecture=setup.architecture if part == "records" else None)
+        _fill(getattr(state, part), plain[part], _below(f"{part}/", arrays), setup, read)
     size = int((state.records.rounds == state.round).sum())
     if state.rung > len(setup.scheduler.rungs(size, setup.plan.num_epochs) if size else ()):
         raise ValueError(f"no rung {state.rung}")
@@ -139,12 +142,12 @@ def _plain(state: SweepState) -> dict[str, Any]:
 
 def _plain_records(records: Records) -> dict[str, Any]:
     return {
-        "configs": [vars(config) for config in records.configs],
+        "configs": [config.values() for config in records.configs],
         "released": sorted(records.released),
         "states": sorted(records.states),
         "weights": sorted(records.weights),
-        "changes": [[number, vars(config), source] for number, (config, source) in records.changes.items()],
-        "lineage": [[line.trial, line.epoch, line.source, vars(line.config)] for line in records.lineage],
+        "changes": [[number, config.values(), source] for number, (config, source) in records.changes.items()],
+        "lineage": [[line.trial, line.epoch, line.source, line.config.values()] for line in records.lineage],
     }
 
 
@@ -203,8 +206,10 @@ def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _fill(records: Records, plain: Mapping[str, Any], arrays: Arrays, setup: Setup) -> None:
-    records.configs = [from_values(**config) for config in plain["configs"]]
+def _fill(
+    records: Records, plain: Mapping[str, Any], arrays: Arrays, setup: Setup, read: Callable[..., Config]
+) -> None:
+    records.configs = [read(**config) for config in plain["configs"]]
     count = len(records.configs)
     for name in ARRAYS:
         old, new = getattr(records, name), arrays[name]
@@ -213,9 +218,9 @@ def _fill(records: Records, plain: Mapping[str, Any], arrays: Arrays, setup: Set
             raise ValueError(f"no array {name} of {rows} rows")
         setattr(records, name, new)
     records.released = set(plain["released"])
-    records.changes = {number: (from_values(**config), source) for number, config, source in plain["changes"]}
+    records.changes = {number: (read(**config), source) for number, config, source in plain["changes"]}
     records.lineage = [
-        Ancestry(trial, epoch, source, from_values(**config)) for trial, epoch, source, config in plain["lineage"]
+        Ancestry(trial, epoch, source, read(**config)) for trial, epoch, source, config in plain["lineage"]
     ]
     by_owner: dict[str, Arrays] = {}
     for name, array in arrays.items():
@@ -227,14 +232,12 @@ def _fill(records: Records, plain: Mapping[str, Any], arrays: Arrays, setup: Set
         one = _of_member(setup, records.configs[trial // records.repeats])
         records.states[trial] = from_named(one, by_owner[f"states/{trial}"])
     for number in plain["weights"]:
-        config = records.configs[number]
-        normalized = config.normalization == "batch"
-        like = shapes(config.widths, problem.num_inputs, problem.num_outputs, normalized=normalized)
+        like = shapes(records.configs[number], problem.num_inputs, problem.num_outputs)
         records.weights[number] = from_named(jax.tree.map(_as_real, like), by_owner[f"weights/{number}"])
 
 
 def _as_real(leaf: np.ndarray) -> np.ndarray:
-    return leaf.astype(jax.dtypes.canonicalize_dtype(float))
+    return leaf.astype(jax.dtypes.canonicalize_dtype(float)) if leaf.dtype.kind == "f" else leaf
 
 
 def _of_member(setup: Setup, config: Config) -> TrainState:

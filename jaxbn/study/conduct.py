@@ -182,6 +182,7 @@ def results_of(setup: Setup, state: SweepState, *notes: str) -> Results | None:
             notes=(*setup.notes, *notes),
         ),
         models=models,
+        architecture=setup.architecture,
     )
 
 

@@ -71,7 +71,7 @@ def finished(results: Results, setup: Setup, clock: Clock) -> SweepState:
 def _fill(records: Records, results: Results, setup: Setup) -> None:
     trials, curves = results.trials, results.curves
     firsts = trials.rows(named=True)[:: records.repeats]
-    records.add([config_of(row) for row in firsts])
+    records.add([config_of(row, results.architecture) for row in firsts])
     records.rounds, records.brackets = (
         trials[name].to_numpy()[:: records.repeats].astype(int) for name in ("round", "bracket")
     )
@@ -87,5 +87,6 @@ def _fill(records: Records, results: Results, setup: Setup) -> None:
     records.patient = (status == "ok") & (records.epochs < records.train_loss.shape[1])
     records.weights[results.best.trial // records.repeats] = results.best_model.variables
     records.lineage = [
-        Ancestry(row["trial"], row["epoch"], row["source"], config_of(row)) for row in results.lineage.rows(named=True)
+        Ancestry(row["trial"], row["epoch"], row["source"], config_of(row, results.architecture))
+        for row in results.lineage.rows(named=True)
     ]

@@ -13,14 +13,14 @@ from jaxbn.data.prepare import TargetScale
 from jaxbn.data.preprocess import from_json, to_json, transform
 from jaxbn.data.reading import Reading, read_features
 from jaxbn.engine.programs import CHUNK
+from jaxbn.engine.work import Sizes, network
 from jaxbn.errors import UserError
 from jaxbn.nn import train
-from jaxbn.nn.mlp import mlp
-from jaxbn.nn.types import Hyperparams, Spec, Variables
-from jaxbn.search import LADDER, Config, from_values, pad
-from jaxbn.search.config import HYPERPARAMETERS
+from jaxbn.nn.types import Architecture, Hyperparams, Spec, Variables
+from jaxbn.search import LADDER, Config, from_values, pad, split
+from jaxbn.study.architecture import from_record, recorded
 from jaxbn.study.files import read_json, write, write_json
-from jaxbn.study.named import named
+from jaxbn.study.named import named, nested
 from jaxbn.study.weights import shapes
 
 FORMAT, VERSION = "jaxbn-model", 1
@@ -132,7 +132,8 @@ class FittedModel:
         record = {
             "format": FORMAT,
             "version": VERSION,
-            "config": {name: getattr(self.config, name) for name in HYPERPARAMETERS},
+            "config": self.config.values(),
+            **({} if self.config.architecture is None else {"architecture": recorded(self.config.architecture)}),
             "reading": self.reading.to_json(),
             "preprocessor": to_json(self.preprocessor),
             "task": self.task,
@@ -151,8 +152,12 @@ class FittedModel:
             raise UserError(f"cannot write the model to {str(folder)!r}: {error.strerror or error}") from error
 
     @classmethod
-    def load(cls, folder: str | Path) -> "FittedModel":
+    def load(cls, folder: str | Path, architecture: Architecture | None = None) -> "FittedModel":
         """Read a model that `save` wrote.
+
+        Args:
+            folder: where it is.
+            architecture: what it is, where that is no MLP: no file holds its code, and nothing is predicted without.
 
         Raises:
             UserError: it is not there, or not whole, or of another version.
@@ -160,7 +165,7 @@ class FittedModel:
         folder = Path(folder)
         record = read_json(folder / "model.json", format=FORMAT, version=VERSION)
         try:
-            config = from_values(**record["config"])
+            config = from_values(**record["config"], architecture=from_record(record.get("architecture"), architecture))
             preprocessor = from_json(record["preprocessor"])
             num_outputs = int(record["num_outputs"])
             scale = record["target_scale"]
@@ -197,11 +202,10 @@ class FittedModel:
 
 def spec_of(config: Config) -> Spec:
     """The shape of a configuration's network, without padding."""
-    hidden = config.num_layers > 0
-    return Spec(
-        widths=config.widths,
-        activation=config.activation if hidden else "identity",
-        normalization=config.normalization if hidden else "none",
+    spec, _ = split(config)
+    # What only training reads must not tell predictions apart, or each would compile anew.
+    return dataclasses.replace(
+        spec, batch_size=0, optimizers=("sgd",), dropout=False, label_smoothing=False, clip_norm=False
     )
 
 
@@ -221,16 +225,18 @@ def outputs_of(config: Config, variables: Variables, x: np.ndarray, *, num_outpu
     size = CHUNK * pad(max(-(-len(x) // CHUNK), 1), LADDER)
     padded = np.zeros((size, x.shape[1]), x.dtype)
     padded[: len(x)] = x
-    epsilon = np.float32(config.bn_epsilon)
-    spec = spec_of(config)
-    outputs = _outputs(variables, padded, np.int32(len(x)), epsilon, spec=spec, num_outputs=num_outputs)
+    hyperparams = jax.tree.map(np.float32, split(config)[1])
+    if config.architecture is None:
+        hyperparams = Hyperparams(bn_epsilon=hyperparams.bn_epsilon)
+    outputs = _outputs(variables, padded, np.int32(len(x)), hyperparams, spec=spec_of(config), num_outputs=num_outputs)
     return np.asarray(outputs)[: len(x)]
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "num_outputs"))
-def _outputs(variables: Variables, x: Any, num_rows: Any, epsilon: Any, *, spec: Spec, num_outputs: int) -> jax.Array:
-    model = mlp(spec, num_inputs=x.shape[1], num_outputs=num_outputs)
-    hyperparams = Hyperparams(bn_epsilon=epsilon)
+def _outputs(
+    variables: Variables, x: Any, num_rows: Any, hyperparams: Hyperparams, *, spec: Spec, num_outputs: int
+) -> jax.Array:
+    model = network(spec, Sizes(x.shape[1], num_outputs))
     with jax.default_matmul_precision("highest"):
         return train.evaluate(variables, x, num_rows, hyperparams, model=model, size=CHUNK)
 
@@ -245,10 +251,11 @@ def _read_variables(path: Path, config: Config, preprocessor: Preprocessor, num_
         raise UserError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except SafetensorError as error:
         raise UserError(f"{path} is broken ({error}): save the model again") from error
-    normalized = config.normalization == "batch"
-    expected = shapes(config.widths, preprocessor.num_features, num_outputs, normalized=normalized)
+    if config.architecture is not None and not config.architecture.known:
+        return Variables(**nested(arrays, ("params", "model_state")))
+    expected = shapes(config, preprocessor.num_features, num_outputs)
     for name, leaf in named(expected).items():
-        if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype.kind != "f":
+        if name not in arrays or arrays[name].shape != leaf.shape or arrays[name].dtype.kind != leaf.dtype.kind:
             raise UserError(f"{path} has no array {name} of shape {leaf.shape}: save the model again")
     return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in named(expected)])
 

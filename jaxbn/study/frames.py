@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbn.search import HYPERPARAMETERS, Config
+from jaxbn.search import HYPERPARAMETERS, Config, table_of
 from jaxbn.study.rates import learning_rates
 from jaxbn.study.records import Records
 
@@ -60,14 +60,23 @@ def hyperparameter_columns(configs: list[Config]) -> dict[str, "pl.Series"]:
     import polars as pl
 
     rows, columns = [config.row() for config in configs], {}
-    for name, row in HYPERPARAMETERS.items():
+    own = table_of(configs[0].architecture) if configs else {}
+    for name, row in (HYPERPARAMETERS | own).items():
         values = [row[name] for row in rows]
         if any(isinstance(value, tuple) for value in values):
             values = ["-".join(map(str, v)) if isinstance(v, tuple) else v and str(v) for v in values]
         kind = pl.String if row.kind is str or any(isinstance(v, str) for v in values) else None
-        kind = kind or (pl.Int64 if row.kind is int else pl.Float64)
+        kind = kind or (_kind_of(values) if row.kind is object else pl.Int64 if row.kind is int else pl.Float64)
         columns[name] = pl.Series(name, values, dtype=kind)
     return columns
+
+
+def _kind_of(values: list[Any]) -> Any:
+    """The type of a column of an architecture's own hyperparameter, from its values."""
+    import polars as pl
+
+    kinds = {type(value) for value in values if value is not None}
+    return {frozenset({bool}): pl.Boolean, frozenset({int}): pl.Int64}.get(frozenset(kinds), pl.Float64)
 
 
 def curves_frame(records: Records, num_rows: Sequence[int]) -> "pl.DataFrame":

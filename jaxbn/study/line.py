@@ -13,7 +13,7 @@ from jaxbn.engine.run import Trainer
 from jaxbn.engine.tiles import Member, taken
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import TrainState, Variables
-from jaxbn.search import HYPERPARAMETERS, Config
+from jaxbn.search import Config, table_of
 from jaxbn.study.rates import learning_rates
 from jaxbn.study.weights import used
 
@@ -79,7 +79,7 @@ class Point:
     @property
     def weights(self) -> Variables:
         """Its weights and statistics, without padding."""
-        return used(self.state.variables, self.config.widths)
+        return used(self.state.variables, self.config)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,16 +129,17 @@ def edited(line: Line, values: Mapping[str, Any]) -> Line:
             configuration does not use.
     """
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    table = table_of(line.config.architecture)
     for name in values:
-        if name not in HYPERPARAMETERS:
-            raise unknown("hyperparameter", name, HYPERPARAMETERS)
-        if line.points and not HYPERPARAMETERS[name].editable:
+        if name not in table:
+            raise unknown("hyperparameter", name, table)
+        if line.points and not table[name].editable:
             because = BECAUSE.get(name, "it shapes the network or the optimizer's state")
             raise UserError(
                 f"{name} cannot change in mid-run, because {because}: rewind {len(line.points)} epochs, to the "
                 "beginning, or start another panda with it"
             )
-    config = dataclasses.replace(line.config, **values)
+    config = line.config.changed(**values)
     for name in config.unused():
         if name in values:
             raise UserError(

@@ -34,10 +34,10 @@ def schedule_of(results: "Results", trial: int) -> Schedule:
     rows = results.lineage.filter(pl.col("trial") == trial)
     while len(rows):
         row = rows.sort("epoch").row(-1, named=True)
-        config = config_of(row)
+        config = config_of(row, results.architecture)
         if segments and segments[0].config == config:
             segments[0] = Segment(row["epoch"], config)
         else:
             segments.insert(0, Segment(row["epoch"], config))
         rows = results.lineage.filter(pl.col("trial") == row["source"], pl.col("epoch") < row["epoch"])
-    return tuple(segments) or (Segment(0, config_of(results.trials.row(trial, named=True))),)
+    return tuple(segments) or (Segment(0, config_of(results.trials.row(trial, named=True), results.architecture)),)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxbn.data.builtin import BUILTIN
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS, Config, from_values
+from jaxbn.search import Config, from_values
 from jaxbn.study.files import write
 from jaxbn.study.line import Observed
 from jaxbn.study.origin import Origin
@@ -123,9 +123,12 @@ class Log:
         """Write it as JSON lines: the start, then a line for each intervention.
 
         Raises:
-            UserError: the file cannot be written.
+            UserError: the file cannot be written, or what was tended is code that no file holds.
         """
-        first = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self.start)}
+        if self.start.config.architecture is not None:
+            raise UserError(f"a log cannot hold {self.start.config.architecture.name}, which is code: keep the panda")
+        start = {**dataclasses.asdict(self.start), "config": self.start.config.values()}
+        first = {"format": FORMAT, "version": VERSION, **start}
         records = [first, *(dataclasses.asdict(intervention) for intervention in self.interventions)]
         text = "".join(f"{json.dumps(record, allow_nan=False)}\n" for record in records)
         try:
@@ -169,8 +172,8 @@ def unlike_default(config: Config) -> dict[str, Any]:
         >>> unlike_default(from_values(learning_rate=0.1, optimizer="adamw"))
         {'learning_rate': 0.1, 'optimizer': 'adamw'}
     """
-    usual = from_values(optimizer=config.optimizer)
-    unlike = {name: getattr(config, name) for name in HYPERPARAMETERS if getattr(config, name) != getattr(usual, name)}
+    usual = from_values(optimizer=config.optimizer).values()
+    unlike = {name: value for name, value in config.values().items() if name not in usual or value != usual[name]}
     if config.optimizer != from_values().optimizer:
         unlike["optimizer"] = config.optimizer
     return unlike

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS, Choice, Config, Domain, Float, Int, Space, from_values
+from jaxbn.nn.types import Architecture
+from jaxbn.search import HYPERPARAMETERS, Choice, Config, Domain, Float, Int, Space, from_values, table_of
 
 if TYPE_CHECKING:
     from jaxbn.study.results import Results
@@ -51,24 +52,33 @@ def per_config(results: "Results") -> PerConfig:
     table = (
         trained.with_columns(score.fill_nan(None).fill_null(worst).alias("score"))
         .group_by("config", maintain_order=True)
-        .agg(pl.col("score").mean(), pl.col("round").first(), *(pl.col(n).first() for n in HYPERPARAMETERS))
+        .agg(
+            pl.col("score").mean(),
+            pl.col("round").first(),
+            *(pl.col(n).first() for n in columns_of(results.architecture)),
+        )
         .sort("config")
     )
     return PerConfig(
         metric=summary.metric,
         greater_is_better=summary.greater_is_better,
-        configs=tuple(config_of(row) for row in table.iter_rows(named=True)),
+        configs=tuple(config_of(row, results.architecture) for row in table.iter_rows(named=True)),
         score=table["score"].to_numpy().astype(float),
         rounds=table["round"].to_numpy(),
     )
 
 
-def config_of(row: dict[str, Any]) -> Config:
+def columns_of(architecture: Architecture | None) -> tuple[str, ...]:
+    """The hyperparameters that a table of trials has columns of."""
+    return tuple(HYPERPARAMETERS | table_of(architecture))
+
+
+def config_of(row: dict[str, Any], architecture: Architecture | None = None) -> Config:
     """The configuration of a row of the table of trials: what it does not use is null there, and takes its default."""
-    values = {name: row[name] for name in HYPERPARAMETERS if row[name] is not None}
+    values = {name: row[name] for name in columns_of(architecture) if row[name] is not None}
     if "hidden_units" in values:
         values["hidden_units"] = layer_sizes(values["hidden_units"])
-    return from_values(**values)
+    return from_values(**values, architecture=architecture)
 
 
 def layer_sizes(units: Any) -> int | tuple[int, ...]:
@@ -85,14 +95,17 @@ def layer_sizes(units: Any) -> int | tuple[int, ...]:
 def space_of(results: "Results", configs: tuple[Config, ...]) -> Space:
     """What was searched; where configurations were listed, the smallest space that holds them on the usual scales."""
     if results.request.space is not None:
-        return Space.from_json(results.request.space)
-    columns = {name: [getattr(c, name) for c in configs if name not in c.unused()] for name in HYPERPARAMETERS}
-    return Space(**{name: _domain(name, values) for name, values in columns.items() if len(set(values)) > 1})
+        return Space.from_json(results.request.space, architecture=results.architecture)
+    names = columns_of(results.architecture)
+    columns = {name: [getattr(c, name) for c in configs if name not in c.unused()] for name in names}
+    searched = {name: _domain(name, values) for name, values in columns.items() if len(set(values)) > 1}
+    # An architecture may have to be told what was not searched.
+    return Space(architecture=results.architecture, **{**dict(configs[0].own), **searched})
 
 
 def _domain(name: str, values: list[Any]) -> Domain:
-    row = HYPERPARAMETERS[name]
-    if row.kind is str or not all(isinstance(value, (int, float)) for value in values):
+    row = HYPERPARAMETERS.get(name)
+    if row is None or row.kind is str or not all(isinstance(value, (int, float)) for value in values):
         return Choice(*dict.fromkeys(values))
     low, high, scale = min(values), max(values), getattr(row.domain, "scale", "linear")
     if row.kind is int:

@@ -203,7 +203,7 @@ class Plots:
     @property
     def _space(self) -> Space | None:
         tables = self.results.request.space
-        return None if tables is None else Space.from_json(tables)
+        return None if tables is None else Space.from_json(tables, architecture=self.results.architecture)
 
     @property
     def _classifier(self) -> "FittedModel":

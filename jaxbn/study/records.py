@@ -230,7 +230,7 @@ class Records:
         self.states.pop(trial, None)
         number, place = divmod(trial, self.repeats)
         if place == 0:
-            self.weights[number] = used(variables, self.configs[number].widths)
+            self.weights[number] = used(variables, self.configs[number])
 
     def forget(self) -> None:
         """Drop the weights of configurations that do not rank among the highest of those that have ended."""

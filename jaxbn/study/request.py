@@ -1,6 +1,7 @@
 """What a sweep was asked for, as plain values, and a sweep from it again."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,9 @@ from jaxbn.data import fingerprint
 from jaxbn.engine.cost import Rates
 from jaxbn.engine.machine import workers
 from jaxbn.errors import UserError
+from jaxbn.nn.types import Architecture
 from jaxbn.search import Config, Space, from_values
+from jaxbn.study.architecture import from_record, recorded
 from jaxbn.study.origin import Origin
 from jaxbn.study.settings import Settings, enqueued
 from jaxbn.study.setup import Settled, Setup, set_up
@@ -55,6 +58,7 @@ def request_of(setup: Setup) -> Request:
         programs=[
             {
                 "widths": list(program.spec.widths),
+                "own": dict(program.spec.own),
                 "batch_size": program.spec.batch_size,
                 "optimizers": list(program.spec.optimizers),
                 "activation": program.spec.activation,
@@ -71,6 +75,7 @@ def request_of(setup: Setup) -> Request:
         halvings=setup.halvings,
         added=list(setup.added),
         x64=_x64(),
+        architecture=recorded(setup.architecture),
     )
 
 
@@ -85,11 +90,11 @@ def versions() -> dict[str, str]:
 
 def plain(settings: Settings, space: Space | None) -> dict[str, Any]:
     """Settings as JSON has them."""
-    sampler, fixed = settings.sampler, {} if space is None else space.fixed
+    sampler = settings.sampler
     return {
         **vars(settings),
         "sampler": sampler if isinstance(sampler, str) else getattr(sampler, "__name__", "custom"),
-        "enqueue": [_values(config) for config in enqueued(settings, fixed)],
+        "enqueue": [_values(config) for config in enqueued(settings, space)],
         "class_weight": _class_weight(settings),
     }
 
@@ -100,16 +105,24 @@ def _class_weight(settings: Settings) -> Any:
 
 
 def _values(config: Config) -> dict[str, Any]:
-    return json.loads(json.dumps(vars(config)))
+    return json.loads(json.dumps(config.values()))
 
 
-def setup_of(request: Request, given: Settings | None = None, data: Any = None, *, devices: int | None = None) -> Setup:
+def setup_of(
+    request: Request,
+    given: Settings | None = None,
+    data: Any = None,
+    *,
+    architecture: Architecture | None = None,
+    devices: int | None = None,
+) -> Setup:
     """The setup of a sweep that was begun, to go on with it.
 
     Args:
         request: the record of it.
         given: its settings, where a record cannot hold all of them: a sampler or class weights of one's own.
         data: its data, where they cannot be read from where the sweep read them.
+        architecture: what it trains, where that is no MLP: no file holds its code.
         devices: how many of the local devices train; None is as many as were asked for then.
 
     Raises:
@@ -127,10 +140,12 @@ def setup_of(request: Request, given: Settings | None = None, data: Any = None, 
             f"the run was begun with jax_enable_x64 = {request.x64} and this is {_x64()}: set JAX_ENABLE_X64 as it "
             "was, or start anew"
         )
+    architecture = from_record(request.architecture, architecture)
     try:
         settings = given or Settings(**request.settings)
-        space = None if request.space is None else Space.from_json(request.space)
-        listed = None if request.listed is None else [from_values(**config) for config in request.listed]
+        space = None if request.space is None else Space.from_json(request.space, architecture=architecture)
+        read = functools.partial(from_values, architecture=architecture)
+        listed = None if request.listed is None else [read(**config) for config in request.listed]
         begun_with = request.num_configs - sum(request.added)
         settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added))
     except TypeError as error:
@@ -158,10 +173,20 @@ def check_same(request: Request, space: Space | Sequence[Config] | None, setting
     for name in sorted({*then, *now}):
         if then.get(name) != _values_of(now.get(name)):
             changes.append(f"the space had {name} = {then.get(name)} and has {now.get(name)}")
+    named = (request.architecture or {}).get("name"), getattr(architecture_of(space), "name", None)
+    if named[0] != named[1]:
+        changes.append(f"it trained {named[0] or 'MLPs'} and is to train {named[1] or 'MLPs'}")
     if listed != request.listed:
         changes.append("the listed configurations are others")
     if changes:
         raise UserError(f"the run was begun otherwise ({'; '.join(changes)}): ask for the same, or start anew")
+
+
+def architecture_of(space: Space | Sequence[Config] | None) -> Architecture | None:
+    """What a space, or the first of the configurations that are listed, has instead of an MLP."""
+    if space is None or isinstance(space, Space):
+        return None if space is None else space.architecture
+    return space[0].architecture if space else None
 
 
 def _values_of(value: Any) -> Any:

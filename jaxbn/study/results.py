@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS
+from jaxbn.nn.types import Architecture
 from jaxbn.study import run_dir
 from jaxbn.study.compare import Difference, blocks
 from jaxbn.study.fitted import Ensemble, FittedModel
+from jaxbn.study.per_config import columns_of
 from jaxbn.study.summary import Best, Request, Seconds, Summary
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Results:
             hyperparameters changed while training.
         summary: the figures.
         models: fitted models of the highest-ranked trials, best first; only the best after `load`.
+        architecture: what was trained instead of an MLP.
     """
 
     request: Request
@@ -38,6 +40,7 @@ class Results:
     lineage: "pl.DataFrame"
     summary: Summary
     models: tuple[FittedModel, ...]
+    architecture: Architecture | None = None
 
     @property
     def best(self) -> Best:
@@ -141,7 +144,7 @@ class Results:
         error = pl.when(pl.col(score).null_count() == 0).then(pl.col(score).std() / pl.len().sqrt())
         table = self.trials.group_by("config", maintain_order=True).agg(
             pl.col("trial").first(),
-            *(pl.col(name).first() for name in self.trials.columns if name in HYPERPARAMETERS),
+            *(pl.col(name).first() for name in self.trials.columns if name in columns_of(self.architecture)),
             pl.when((status == "diverged").any()).then(pl.lit("diverged")).otherwise(status.first()).alias("status"),
             pl.col("epochs").min(),
             # A mean of those that did not fail would let a configuration win by failing.
@@ -164,11 +167,17 @@ class Results:
         return run_dir.Run(self.request, self.summary, self.trials, self.curves, self.lineage, self.best_model)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Results":
+    def load(cls, folder: str | Path, *, architecture: Architecture | None = None) -> "Results":
         """Read a run directory.
 
+        Args:
+            folder: where it is.
+            architecture: what the run trained, where that is no MLP: no file holds its code, and without it there are
+                all tables and figures, but no prediction.
+
         Raises:
-            UserError: it is not there, not whole, or of another version.
+            UserError: it is not there, not whole, of another version, or of another architecture.
         """
-        run = run_dir.load(folder)
-        return cls(run.request, run.trials, run.curves, run.lineage, run.summary, (run.best_model,))
+        run = run_dir.load(folder, architecture)
+        model = run.best_model
+        return cls(run.request, run.trials, run.curves, run.lineage, run.summary, (model,), model.config.architecture)

@@ -152,7 +152,7 @@ def case_of(results: "Results", trial: int, data: Any = None, *, refit: bool = F
         request.seed,
         dataset,
         prepared,
-        problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics)),
+        problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics), results.architecture),
         metrics,
     )
 

@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from jaxbn.data.content import read_bytes
 from jaxbn.data.files import read_parquet
 from jaxbn.errors import UserError
-from jaxbn.search import HYPERPARAMETERS
+from jaxbn.nn.types import Architecture
+from jaxbn.study.architecture import recorded
 from jaxbn.study.files import check_place, new_folder, read_json, write, write_json
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.lock import locked
+from jaxbn.study.per_config import columns_of
 from jaxbn.study.summary import Request, Summary
 from jaxbn.study.typed import misfit
 
@@ -210,8 +212,12 @@ def request_in(folder: str | Path) -> tuple[Request, bool]:
     return _whole(Path(folder), lambda: Request(**record["request"])), record.get("finished", True) is True
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path, architecture: Architecture | None = None) -> Run:
     """Read a run directory.
+
+    Args:
+        folder: where it is.
+        architecture: what the run trained, where that is no MLP.
 
     Raises:
         UserError: it is not there, not whole, not finished, or of another version.
@@ -229,17 +235,20 @@ def load(folder: str | Path) -> Run:
     trials, curves, lineage = (read_parquet(read_bytes(path), str(path)) for path in paths)
     scores = summary.best.validation
     others = (summary.test, *(b.validation for b in summary.baselines), *(b.test for b in summary.baselines))
-    columns = {"trial", "config", "status", *HYPERPARAMETERS, *(f"valid_{name}" for name in scores)}
+    model = FittedModel.load(folder / "best", architecture)
+    known = set(columns_of(model.config.architecture))
+    columns = {"trial", "config", "status", *known, *(f"valid_{name}" for name in scores)}
     if (
         not {"loss", summary.metric} <= set(scores)
         or any(set(other) != set(scores) for other in others)
         or not columns <= set(trials.columns)
         or len(trials) != summary.num_trials
         or not 0 <= summary.best.trial < summary.num_trials
-        or not set(request.space or ()) <= set(HYPERPARAMETERS)
+        or recorded(model.config.architecture) != request.architecture
+        or not set(request.space or ()) <= known
     ):
         raise UserError(f"the files of {str(folder)!r} do not go together: run the sweep again")
-    return Run(request, summary, trials, curves, lineage, FittedModel.load(folder / "best"))
+    return Run(request, summary, trials, curves, lineage, model)
 
 
 def best_in(folder: Path) -> Path:

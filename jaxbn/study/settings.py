@@ -8,7 +8,7 @@ from typing import Any
 from jaxbn.data.prepare import ClassWeight
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import PRECISIONS
-from jaxbn.search import Config, Propose, from_values
+from jaxbn.search import Config, Propose, Space, from_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,17 +132,27 @@ def _check_enqueued(given: Any) -> None:
             raise UserError(f"enqueue holds {one!r}, which is no configuration: give values by name, or a Config")
 
 
-def enqueued(settings: Settings, fixed: Mapping[str, Any]) -> list[Config]:
+def enqueued(settings: Settings, space: Space | None) -> list[Config]:
     """The configurations that a person already trusts.
 
     Args:
         settings: what was asked for.
-        fixed: values that the space holds fixed; what a configuration does not name takes these, then the defaults.
+        space: what is searched; what a configuration does not name takes what the space holds fixed, then the defaults.
 
     Raises:
         UserError: an unknown name or an illegal value.
     """
-    return [given if isinstance(given, Config) else from_values(**{**fixed, **given}) for given in settings.enqueue]
+    architecture = None if space is None else space.architecture
+    fixed = {} if space is None else space.fixed
+    configs = [
+        given if isinstance(given, Config) else from_values(architecture=architecture, **{**fixed, **given})
+        for given in settings.enqueue
+    ]
+    if any(config.architecture != architecture for config in configs):
+        raise UserError(
+            "a configuration that is enqueued is of another architecture than the space: sweep it by itself"
+        )
+    return configs
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

@@ -12,11 +12,13 @@ from jaxbn.engine.data import problem_of
 from jaxbn.engine.machine import machine
 from jaxbn.engine.plan import Plan
 from jaxbn.engine.planner import plan_tiles
+from jaxbn.engine.programs import sizes_of
 from jaxbn.engine.tiles import fitting
+from jaxbn.engine.work import work_of
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric
-from jaxbn.nn.types import Spec
-from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler, split
+from jaxbn.nn.types import Architecture, Spec
+from jaxbn.search import Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler, split
 from jaxbn.search.patience import with_patience
 from jaxbn.search.propose import grid
 from jaxbn.study.score import choose_metrics
@@ -104,6 +106,11 @@ class Setup:
         )
 
     @property
+    def architecture(self) -> Architecture | None:
+        """What is trained instead of an MLP."""
+        return self.configs[0].architecture
+
+    @property
     def metric(self) -> Metric:
         """The metric that ranks."""
         return self.metrics[self.rank_by]
@@ -160,6 +167,7 @@ def set_up(
         raise UserError("configurations were listed and others enqueued: put them all into the list")
     if method.edits:
         _check_edits(space)
+    architecture = _architecture(space, listed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     metrics, rank_by = choose_metrics(settings.metric, dataset.task)
     splits, notes = fold_rows(
@@ -170,7 +178,8 @@ def set_up(
         test_fraction=settings.test_fraction,
     )
     folds = tuple(Fold(split, prepare(dataset, split, class_weight=settings.class_weight)) for split in splits)
-    problems = [problem_of(fold.prepared, dataset.task, tuple(m.name for m in metrics)) for fold in folds]
+    names = tuple(metric.name for metric in metrics)
+    problems = [problem_of(fold.prepared, dataset.task, names, architecture) for fold in folds]
     linear = grid(settings.seed, LINEAR, None, NUM_LINEAR)
     num_rows = [len(split.train) for split in splits]
     rates = machine(settings.devices) if settled is None else settled.rates
@@ -178,7 +187,7 @@ def set_up(
     def draft(num_configs: int) -> Draft:
         if listed is None:
             assert space is not None
-            first = enqueued(settings, space.fixed)[:num_configs]
+            first = enqueued(settings, space)[:num_configs]
             rounds = round_sizes(num_configs - len(first), settings.num_rounds or ask.num_rounds)
             configs = first + proposed(ask, settings, space, settings.num_configs - len(first), rounds[0])
             rounds = (len(configs), *rounds[1:])
@@ -222,6 +231,8 @@ def set_up(
             *notes,
             f"{settings.num_epochs} epochs leave {method.name} nothing to decide: everything trains to the end",
         )
+    if rates.largest_convolving == 1 and any(work_of(p.spec, sizes_of(p.problem)).convolves for p in plan.programs):
+        notes = (*notes, "networks with convolutions train one by one on each core: stacked, they take longer on a CPU")
     full = sum(config.batch_size > num_rows[0] for config in configs)
     if full:
         notes = (
@@ -316,10 +327,18 @@ def _scheduler(settings: Settings) -> Scheduler:
     return method if settings.patience is None else with_patience(method, settings.patience)
 
 
+def _architecture(space: Space | None, listed: Sequence[Config] | None) -> Architecture | None:
+    if listed is None:
+        return None if space is None else space.architecture
+    if any(config.architecture != listed[0].architecture for config in listed):
+        raise UserError("the configurations that were listed are of several architectures: sweep each by itself")
+    return listed[0].architecture
+
+
 def _check_edits(space: Space | None) -> None:
-    names = [name for name, row in HYPERPARAMETERS.items() if row.editable]
     if space is None:
         raise UserError("population-based training explores a space and configurations were listed: give a Space")
+    names = [name for name, row in space.table.items() if row.editable]
     if not set(space.domains) & set(names):
         raise UserError(
             f"population-based training changes hyperparameters while it trains and this space searches none that may "

@@ -164,6 +164,7 @@ class Request:
         halvings: how often tiles were halved because a device had no memory left.
         added: configurations of each round that was added later; they are among `num_configs`.
         x64: whether JAX computed in float64.
+        architecture: what a file holds of the architecture that was trained; None is the MLP.
     """
 
     space: dict[str, dict[str, Any]] | None
@@ -198,6 +199,7 @@ class Request:
     halvings: int = 0
     added: list[int] = dataclasses.field(default_factory=list)
     x64: bool = False
+    architecture: dict[str, Any] | None = None
 
     @property
     def precision(self) -> str:

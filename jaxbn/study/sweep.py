@@ -11,6 +11,7 @@ from typing import Any
 from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory
 from jaxbn.errors import UserError
+from jaxbn.nn.types import Architecture
 from jaxbn.search import Config, Space
 from jaxbn.study import extend
 from jaxbn.study import run_dir as directory
@@ -19,7 +20,7 @@ from jaxbn.study.conduct import conduct
 from jaxbn.study.interrupt import Interrupted, Interrupts, interrupts
 from jaxbn.study.keeper import keep, newest
 from jaxbn.study.loop import Listener, Resumed
-from jaxbn.study.request import check_same, request_of, setup_of
+from jaxbn.study.request import architecture_of, check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
 from jaxbn.study.setup import Setup, set_up
@@ -77,6 +78,7 @@ def sweep(
             data,
             Clock(began, import_seconds),
             asked=asked,
+            architecture=architecture_of(space),
             on_start=on_start,
             on_event=on_event,
         )
@@ -100,6 +102,7 @@ def resume(
     data: Any = None,
     *,
     num_configs: int | None = None,
+    architecture: Architecture | None = None,
     devices: int | None = None,
     on_start: Starter | None = None,
     on_event: Listener | None = None,
@@ -114,6 +117,7 @@ def resume(
         run_dir: where the run is.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
         num_configs: how many configurations it is to have in all; None is as many as it was begun with or given since.
+        architecture: what the sweep trains, where that is no MLP: no file holds its code.
         devices: how many of the local devices train; None is as many as were asked for then.
         on_start: as for `sweep`.
         on_event: as for `sweep`.
@@ -136,7 +140,14 @@ def resume(
     """
     clock = Clock(time.perf_counter() - import_seconds, import_seconds)
     return _resume(
-        Path(run_dir), data, clock, num_configs=num_configs, devices=devices, on_start=on_start, on_event=on_event
+        Path(run_dir),
+        data,
+        clock,
+        num_configs=num_configs,
+        architecture=architecture,
+        devices=devices,
+        on_start=on_start,
+        on_event=on_event,
     )
 
 
@@ -147,6 +158,7 @@ def _resume(
     *,
     asked: Settings | None = None,
     num_configs: int | None = None,
+    architecture: Architecture | None = None,
     devices: int | None = None,
     on_start: Starter | None,
     on_event: Listener | None,
@@ -154,15 +166,15 @@ def _resume(
     if num_configs == directory.request_in(folder)[0].num_configs:
         num_configs = None  # It has them, or is about to.
     if num_configs is None and directory.ended(folder):
-        return Results.load(folder)
+        return Results.load(folder, architecture=architecture)
     with interrupts() as interrupted, directory.taken_up(folder) as (request, finished):
         if num_configs is None and finished:
-            return Results.load(folder)
-        setup = setup_of(request, asked, data, devices=devices)
+            return Results.load(folder, architecture=architecture)
+        setup = setup_of(request, asked, data, architecture=architecture, devices=devices)
         checkpoints = folder / directory.CHECKPOINTS
         notes: list[str] = []
         state = (
-            extend.finished(Results.load(folder), setup, clock)
+            extend.finished(Results.load(folder, architecture=architecture), setup, clock)
             if finished
             else newest(checkpoints, setup, clock, notes.append)
         )

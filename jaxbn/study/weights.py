@@ -1,27 +1,29 @@
 """Weights of one network without padding."""
 
-from collections.abc import Sequence
-
 import jax
 import numpy as np
 
+from jaxbn.engine.work import Sizes, drawn
 from jaxbn.nn.batch_norm import BatchNormParams, BatchNormState
 from jaxbn.nn.dense import Dense
 from jaxbn.nn.mlp import HiddenLayer, MLPParams
 from jaxbn.nn.types import Variables
+from jaxbn.search import Config, split
 
 
-def used(variables: Variables, widths: Sequence[int]) -> Variables:
+def used(variables: Variables, config: Config) -> Variables:
     """The variables of a network in the sizes that are in use.
 
     Args:
         variables: of one network, padded, without a member axis.
-        widths: units in use of each hidden layer.
+        config: its hyperparameters.
 
     Returns:
         NumPy arrays without padded units, copied.
     """
-    one = jax.tree.map(np.array, variables)
+    one, widths = jax.tree.map(np.array, variables), config.widths
+    if config.architecture is not None:
+        return one  # Nothing of it is padded.
     params: MLPParams = one.params
     fan_in, hidden, stats = params.hidden[0].dense.kernel.shape[0] if widths else 0, [], []
     for index, (layer, width) in enumerate(zip(params.hidden, widths, strict=True)):
@@ -38,8 +40,12 @@ def used(variables: Variables, widths: Sequence[int]) -> Variables:
     return Variables(MLPParams(tuple(hidden), Dense(kernel, params.output.bias)), tuple(stats))
 
 
-def shapes(widths: tuple[int, ...], num_inputs: int, num_outputs: int, *, normalized: bool) -> Variables:
+def shapes(config: Config, num_inputs: int, num_outputs: int) -> Variables:
     """A tree of zeros with the sizes of a network: what arrays read from a file must fit."""
+    if config.architecture is not None:
+        tree = drawn(split(config)[0], Sizes(num_inputs, num_outputs))
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
+    widths, normalized = config.widths, config.normalization == "batch"
     hidden, stats, fan_in = [], [], num_inputs
     for width in widths:
         zeros = np.zeros(width, np.float32)

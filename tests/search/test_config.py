@@ -69,10 +69,10 @@ def test_every_row_says_where_it_lives_and_hyperparams_and_spec_have_it_there():
         else:
             assert row.lives == "spec"
             assert name in static or name in ("num_layers", "optimizer"), name
-    # What lives on the device is a hyperparameter, or the end of the cosine.
-    assert traced - NAMES == {"num_epochs"}
+    # What lives on the device is a hyperparameter, the end of the cosine, or what an architecture has of its own.
+    assert traced - NAMES == {"num_epochs", "own"}
     # What is not searched shapes the program all the same.
-    assert static - NAMES == {"widths", "optimizers", "precision"}
+    assert static - NAMES == {"widths", "optimizers", "precision", "architecture", "own"}
 
 
 def test_the_defaults_of_a_config_are_those_of_hyperparams():

@@ -1,0 +1,120 @@
+"""Convolutional networks: does it pay to train them in tiles, and against a jitted loop over them one by one?
+
+The same networks (those of `examples/convnet_sweep.py`, 16 features, mini-batches of 64) in the same run: the engine as
+the planner has it, the engine with tiles of 2 and 4 stacked members, and a jitted epoch that is called for one network
+after another, whose operations XLA spreads over all cores. Seconds are of training; compiling is apart.
+
+    python -m benchmarks.convnet --data mnist5k --json FILE
+"""
+
+import argparse
+import functools
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from benchmarks.about import about_machine
+from examples.convnet_sweep import space
+from jaxbn.data import load_data
+from jaxbn.engine import keys
+from jaxbn.engine.data import host_data
+from jaxbn.engine.programs import sizes_of
+from jaxbn.engine.work import network
+from jaxbn.nn import train
+from jaxbn.search import Config, Space, split
+from jaxbn.study.settings import Settings
+from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.sweep import sweep
+
+
+def configs_of(data: str, count: int) -> list[Config]:
+    """So many networks of one shape, each with its own learning rate, dropout and decay of the statistics."""
+    searched = space(data)
+    domains = {name: domain for name, domain in searched.domains.items() if name not in ("features", "batch_size")}
+    narrow = Space(
+        architecture=searched.architecture, **{**searched.fixed, **domains, "features": 16, "batch_size": 64}
+    )
+    rng = np.random.default_rng(0)
+    return [narrow.config({name: rng.random() for name in narrow.domains}) for _ in range(count)]
+
+
+def one_by_one(setup: Setup, num_epochs: int) -> tuple[float, float]:
+    """Seconds of a jitted epoch called for one network after another; and of its compilation."""
+    problem, fold = setup.plan.problem, setup.folds[0]
+    data = jax.device_put(host_data(fold.prepared, problem))
+    num_rows = len(fold.prepared.train.x)
+    spec, _ = split(setup.configs[0])
+    model = network(spec, sizes_of(problem))
+    step = functools.partial(train.step, model=model, spec=spec)
+
+    @jax.jit
+    def epoch(key, state, order, hyperparams):
+        size = {"batch_size": hyperparams.batch_size, "size": spec.batch_size}
+        with jax.default_matmul_precision("highest"):
+            return train.epoch(key, state, data.train, order, hyperparams, **size, step=step)
+
+    draw = jax.jit(functools.partial(train.order, size=problem.train_rows))
+    start = jax.jit(functools.partial(train.init, model=model, spec=spec))
+
+    def run(configs: list[Config]) -> float:
+        began = time.perf_counter()
+        for config in configs:
+            _, h = split(config, num_epochs=num_epochs)
+            h = jax.tree.map(lambda a: a.astype(np.float32) if a.dtype == np.float64 else a, h)
+            state = start(keys.purpose(0, keys.INIT, replicate=0, fold=0), h)
+            for number in range(num_epochs):
+                key = jax.random.fold_in(keys.purpose(0, keys.ORDER, replicate=0, fold=0), number)
+                state, _ = epoch(key, state, draw(key, num_rows), h)
+            jax.block_until_ready(state)
+        return time.perf_counter() - began
+
+    first = run(setup.configs[:1])
+    seconds = run(setup.configs)
+    return seconds, first - seconds / len(setup.configs)
+
+
+def main() -> None:
+    """Measure, print, and write JSON where asked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.convnet", description="Convolutional networks in tiles, and one by one."
+    )
+    parser.add_argument("--data", choices=("digits", "mnist5k"), default="digits")
+    parser.add_argument("--num-configs", type=int, default=8)
+    parser.add_argument("--num-epochs", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--tiles", type=int, nargs="*", default=[2, 4])
+    parser.add_argument("--json", help="file to write the figures to")
+    asked = parser.parse_args()
+    dataset, configs = load_data(asked.data), configs_of(asked.data, asked.num_configs)
+    settings = {"num_epochs": asked.num_epochs}
+    setup = set_up(configs, dataset, Settings(num_configs=len(configs), **settings))
+    ways: dict[str, list[float]] = {}
+    for _ in range(asked.repeats):
+        for size in (None, *asked.tiles):
+            name = f"engine, tiles of {size or setup.plan.largest_tile}" + ("" if size else " (the planner's)")
+            seconds = sweep(configs, dataset, tile_size=size, **settings).seconds
+            ways.setdefault(name, []).append(seconds.train / len(configs))
+        ways.setdefault("a jitted epoch, one network after another", []).append(
+            one_by_one(setup, asked.num_epochs)[0] / len(configs)
+        )
+    rows = [{"way": name, "seconds": statistics.median(found), "all": found} for name, found in ways.items()]
+    least = min(row["seconds"] for row in rows if "planner" in row["way"])
+    print(f"{asked.data}, {len(configs)} networks, {asked.num_epochs} epochs, medians of {asked.repeats}")
+    for row in rows:
+        row["ratio"] = row["seconds"] / least
+        print(f"{row['way']:45} {row['seconds']:8.3f} s a network {row['ratio']:6.2f} x the planner's")
+    estimate = setup.plan.total_train_seconds / len(configs)
+    print(f"the plan's estimate: {estimate:.3f} s a network, {estimate / least:.2f} x what it was")
+    assert math.isfinite(least)
+    if asked.json:
+        record = {"about": about_machine(), "asked": vars(asked), "rows": rows, "estimate": estimate}
+        Path(asked.json).write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

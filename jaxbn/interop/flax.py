@@ -1,0 +1,332 @@
+"""Flax modules, of Linen or NNX, as architectures that a sweep can train.
+
+The fields of a module are its hyperparameters. One that is named like a hyperparameter of the table (`dropout`,
+`bn_decay`, `hidden_units` ...) is that one; the others are the module's own, and a `Space` may search them under their
+names. `num_outputs` (or `num_classes`) and `num_inputs` are told, where a module has them.
+
+What is traced through the compiled program reaches the module as a traced scalar: `dropout`, `init_scale`, `bn_decay`
+and `bn_epsilon` of the table, and its own fields that are listed as `traced`. Everything else shapes a program of its
+own. Flax's own `Dropout` compares its rate with 0 in Python, which a traced number cannot be; the `Dropout` and
+`NNXDropout` here take one.
+"""
+
+import dataclasses
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import nnx
+from jax import Array
+
+from jaxbn.errors import UserError
+from jaxbn.nn import dropout
+from jaxbn.nn.types import Architecture, Hyperparams, Loss, Model, PyTree, Spec, Variables
+from jaxbn.search import HYPERPARAMETERS
+from jaxbn.search.split import TRACED
+
+OUTPUTS, INPUTS = ("num_outputs", "num_classes"), ("num_inputs",)
+TRAINING = {"training": True, "train": True, "deterministic": False, "use_running_average": False}
+"""What modules call the argument that says whether they train, and what it is when they do."""
+MASKS = ("where", "mask")
+"""What they call the rows that exist, bool [B]."""
+
+
+@functools.cache
+def from_linen(
+    module: type[nn.Module],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    traced: tuple[str, ...] = (),
+    loss: Loss | None = None,
+) -> Architecture:
+    """An architecture of a Linen module.
+
+    Its `__call__` takes the inputs, and by name what it needs of: `training` (or `train`, `deterministic`,
+    `use_running_average`); `where` (or `mask`), bool [B], which rows exist. One that does not take `where` cannot mask
+    rows: the last mini-batch of an epoch is then compiled with a shape of its own, and each batch size is a program.
+
+    Args:
+        module: the class; its parameters are the collection "params", and what it carries are all others.
+        input_shape: of a row, to which the features are reshaped; None leaves them flat.
+        traced: its own fields that are traced.
+        loss: what training minimises, `(outputs [B, C], batch, hyperparams, *, spec) -> Metrics`; None is the loss of
+            the task. Validation scores stay those of the task.
+
+    Returns:
+        The architecture, the same one for the same arguments: hand it to a `Space`.
+
+    Raises:
+        UserError: a field is named like a hyperparameter of the training, or what is traced is no field.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     num_outputs: int
+        ...     features: int = 8
+        ...     dropout: float = 0.1
+        ...
+        ...     @nn.compact
+        ...     def __call__(self, x, *, training, where=None):
+        ...         x = nn.BatchNorm(use_running_average=not training)(nn.Dense(self.features)(x), mask=where[:, None])
+        ...         return nn.Dense(self.num_outputs)(Dropout(self.dropout)(nn.relu(x), training=training))
+        >>> architecture = from_linen(Net)
+        >>> architecture.masks_rows, architecture.defaults
+        (True, (('features', 8), ('dropout', 0.1)))
+    """
+    skipped = ("parent", "name")
+    fields = {field.name: field.default for field in dataclasses.fields(module) if field.name not in skipped}
+    made_anew = {field.name for field in dataclasses.fields(module) if field.default_factory is not dataclasses.MISSING}
+    given = {name: default for name, default in fields.items() if name not in made_anew}
+    return _architecture(module, given, dataclasses.MISSING, _linen_model, input_shape, traced, loss)
+
+
+@functools.cache
+def from_nnx(
+    module: type[nnx.Module],
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    traced: tuple[str, ...] = (),
+    loss: Loss | None = None,
+) -> Architecture:
+    """An architecture of an NNX module.
+
+    The arguments of its constructor are its hyperparameters, beside `rngs`. Its `train()` and `eval()` are called; its
+    `__call__` takes the inputs, and what it needs of `training` and `where` as for `from_linen`. Its parameters are its
+    variables of type `nnx.Param`, and what it carries those of type `nnx.BatchStat`.
+
+    Args:
+        module: the class.
+        input_shape: as for `from_linen`.
+        traced: arguments of its own that are traced.
+        loss: as for `from_linen`.
+
+    Returns:
+        The architecture, the same one for the same arguments.
+
+    Raises:
+        UserError: as `from_linen`.
+
+    Example:
+        >>> class Net(nnx.Module):
+        ...     def __init__(self, num_inputs, num_outputs, features=8, *, rngs):
+        ...         self.hidden = nnx.Linear(num_inputs, features, rngs=rngs)
+        ...         self.output = nnx.Linear(features, num_outputs, rngs=rngs)
+        ...
+        ...     def __call__(self, x):
+        ...         return self.output(nnx.relu(self.hidden(x)))
+        >>> from_nnx(Net).defaults
+        (('features', 8),)
+    """
+    parameters = inspect.signature(module.__init__).parameters
+    fields = {name: one.default for name, one in list(parameters.items())[1:] if name != "rngs"}
+    return _architecture(module, fields, inspect.Parameter.empty, _nnx_model, input_shape, traced, loss)
+
+
+def _architecture(
+    module: type,
+    fields: Mapping[str, Any],
+    missing: Any,
+    build: Callable[..., Model],
+    input_shape: tuple[int, ...] | None,
+    traced: tuple[str, ...],
+    loss: Loss | None,
+) -> Architecture:
+    defaults = {}
+    for name, default in fields.items():
+        if name in (*OUTPUTS, *INPUTS):
+            continue
+        if name in HYPERPARAMETERS and not HYPERPARAMETERS[name].of_network:
+            raise UserError(f"{module.__name__} has a field {name}, which is the training's: give it another name")
+        if default is missing:
+            defaults[name] = None
+        elif isinstance(default, int | float | str | bool):
+            defaults[name] = default
+        # What is no plain value, such as an initializer, stays as the module has it.
+    for name in traced:
+        if name not in defaults or name in HYPERPARAMETERS:
+            raise UserError(f"traced names {name!r}, which is no field of {module.__name__} of its own: leave it out")
+    call = tuple(inspect.signature(module.__call__).parameters)
+    return Architecture(
+        name=module.__name__,
+        defaults=tuple(defaults.items()),
+        traced=traced,
+        # Whoever has nothing that looks at other rows has nothing to mask; that cannot be seen from here.
+        masks_rows=any(name in call for name in MASKS),
+        build=functools.partial(
+            build,
+            module=module,
+            input_shape=input_shape,
+            told=tuple(name for name in fields if name in (*OUTPUTS, *INPUTS)),
+            call=call,
+            read=tuple(name for name in defaults if name in TRACED),
+        ),
+        loss=loss,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Maker:
+    """A module from hyperparameters, traced ones among them, and its inputs.
+
+    Attributes:
+        module: the class.
+        fixed: arguments that are not traced.
+        read: traced hyperparameters of the table that it takes.
+        call: arguments of its `__call__`.
+        shape: of a row.
+    """
+
+    module: type
+    fixed: Mapping[str, Any]
+    read: tuple[str, ...]
+    call: tuple[str, ...]
+    shape: tuple[int, ...]
+
+    def __call__(self, hyperparams: Hyperparams, **more: Any) -> Any:
+        traced = {name: getattr(hyperparams, name) for name in self.read} | (hyperparams.own or {})
+        return self.module(**self.fixed, **traced, **more)
+
+    def arguments(self, *, training: bool, where: Array | None) -> dict[str, Any]:
+        """What its `__call__` is told."""
+        told = {name: sign if training else not sign for name, sign in TRAINING.items() if name in self.call}
+        return told | {name: where for name in MASKS if name in self.call}
+
+    def rows(self, x: Array) -> Array:
+        """Rows of features in the shape that it takes."""
+        return x.reshape(x.shape[0], *self.shape)
+
+
+def _maker(
+    spec: Spec,
+    *,
+    num_inputs: int,
+    num_outputs: int,
+    module: type,
+    input_shape: tuple[int, ...] | None,
+    told: tuple[str, ...],
+    call: tuple[str, ...],
+    read: tuple[str, ...],
+) -> _Maker:
+    shape = (num_inputs,) if input_shape is None else input_shape
+    if math.prod(shape) != num_inputs:
+        raise UserError(
+            f"{module.__name__} takes rows of shape {shape}, {math.prod(shape)} numbers, and the data have "
+            f"{num_inputs}: give the input_shape of these data"
+        )
+    sizes = {name: num_outputs if name in OUTPUTS else num_inputs for name in told}
+    return _Maker(module, {**dict(spec.own), **sizes}, read, call, shape)
+
+
+def _linen_model(spec: Spec, **how: Any) -> Model:
+    make = _maker(spec, **how)
+
+    def init(key: Array, hyperparams: Hyperparams) -> Variables:
+        row = make.rows(jnp.zeros((1, math.prod(make.shape))))
+        where = jnp.ones(1, bool)
+        variables = dict(make(hyperparams).init({"params": key}, row, **make.arguments(training=False, where=where)))
+        return _as_real(Variables(variables.pop("params", {}), variables))
+
+    def apply(
+        variables: Variables,
+        x: Array,
+        hyperparams: Hyperparams,
+        *,
+        training: bool,
+        where: Array | None = None,
+        key: Array | None = None,
+    ) -> tuple[Array, PyTree]:
+        module, x = make(hyperparams), make.rows(x)
+        given = make.arguments(training=training, where=_all_of(x) if where is None else where)
+        collections = {"params": variables.params, **variables.model_state}
+        if not training:
+            return module.apply(collections, x, **given), variables.model_state
+        rngs = None if key is None else {"dropout": key}
+        outputs, state = module.apply(collections, x, mutable=list(variables.model_state), rngs=rngs, **given)
+        return outputs, _like(variables.model_state, dict(state))
+
+    return Model(init, apply, _masks(make))
+
+
+def _nnx_model(spec: Spec, **how: Any) -> Model:
+    make = _maker(spec, **how)
+
+    def init(key: Array, hyperparams: Hyperparams) -> Variables:
+        module = make(hyperparams, rngs=nnx.Rngs(key))
+        return _as_real(Variables(*(nnx.to_pure_dict(nnx.state(module, kind)) for kind in (nnx.Param, nnx.BatchStat))))
+
+    def apply(
+        variables: Variables,
+        x: Array,
+        hyperparams: Hyperparams,
+        *,
+        training: bool,
+        where: Array | None = None,
+        key: Array | None = None,
+    ) -> tuple[Array, PyTree]:
+        # Made anew, because a module holds its hyperparameters; weights that are drawn in vain are never computed.
+        module = make(hyperparams, rngs=nnx.Rngs(jax.random.key(0) if key is None else key))
+        for kind, values in ((nnx.Param, variables.params), (nnx.BatchStat, variables.model_state)):
+            state = nnx.state(module, kind)
+            nnx.replace_by_pure_dict(state, values)
+            nnx.update(module, state)
+        module.train() if training else module.eval()
+        x = make.rows(x)
+        outputs = module(x, **make.arguments(training=training, where=_all_of(x) if where is None else where))
+        if not training:
+            return outputs, variables.model_state
+        return outputs, _like(variables.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+
+    return Model(init, apply, _masks(make))
+
+
+def _masks(make: _Maker) -> bool:
+    return any(name in make.call for name in MASKS)
+
+
+def _all_of(x: Array) -> Array:
+    return jnp.ones(x.shape[0], bool)
+
+
+def _as_real(tree: PyTree) -> PyTree:
+    """A tree in the float type that is enabled: Flax draws float32 whatever it is."""
+    return jax.tree.map(lambda a: a.astype(float) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
+
+
+def _like(old: PyTree, new: PyTree) -> PyTree:
+    """New values in the types of the old ones: a mean with a traced decay may be wider."""
+    return jax.tree.map(lambda a, b: b.astype(a.dtype), old, new)
+
+
+class Dropout(nn.Module):
+    """Dropout for Linen modules, with a rate that may be traced; see `jaxbn.nn.dropout`.
+
+    Attributes:
+        rate: in [0, 1).
+    """
+
+    rate: Any
+
+    def __call__(self, x: Array, *, training: bool) -> Array:
+        """Drop, when training."""
+        return dropout.apply(self.make_rng("dropout"), x, self.rate) if training else x
+
+
+class NNXDropout(nnx.Module):
+    """The same for NNX modules.
+
+    Attributes:
+        rate: in [0, 1).
+        training: whether anything is dropped; `train()` and `eval()` of the module that holds it set it.
+        rngs: with a stream of keys named "dropout", or a default one.
+    """
+
+    def __init__(self, rate: Any, *, rngs: nnx.Rngs) -> None:
+        self.rate, self.deterministic, self.rngs = rate, False, rngs
+
+    def __call__(self, x: Array) -> Array:
+        """Drop, when training."""
+        return x if self.deterministic else dropout.apply(self.rngs.dropout(), x, self.rate)
