@@ -122,7 +122,8 @@ class FittedModel:
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 
     def __repr__(self) -> str:
-        what = f"one of {len(self.classes)} classes" if self.classes else "a number"
+        numbers = "a number" if self.num_outputs == 1 else f"{self.num_outputs} numbers"
+        what = f"one of {len(self.classes)} classes" if self.classes else numbers
         return f"FittedModel({self.target_name!r}, {what}, from {len(self.preprocessor.columns)} columns)"
 
     @property
