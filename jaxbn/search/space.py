@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxbn import markup
 from jaxbn.errors import UserError, unknown
 from jaxbn.search.config import HYPERPARAMETERS, Config, check, from_values
+from jaxbn.search.described import described
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
@@ -56,6 +58,9 @@ class Space:
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self)
         return f"Space({inside})"
+
+    def _repr_html_(self) -> str:
+        return markup.table(described(self), left=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.to_json() == other.to_json()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.search import HYPERPARAMETERS
-from jaxbn.study import run_dir
+from jaxbn.study import overview, run_dir
 from jaxbn.study.compare import Difference, blocks
 from jaxbn.study.fitted import Ensemble, FittedModel
 from jaxbn.study.summary import Best, Request, Seconds, Summary
@@ -43,6 +43,12 @@ class Results:
     lineage: "pl.DataFrame"
     summary: Summary
     models: tuple[FittedModel, ...]
+
+    def __repr__(self) -> str:
+        return overview.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return overview.as_html(self)
 
     @property
     def best(self) -> Best:

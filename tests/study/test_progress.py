@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxbn.cli import progress
-from jaxbn.cli.progress import Display, Progress, display
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.nn.metrics import Metric
+from jaxbn.study import progress
 from jaxbn.study.loop import Ranked, Resumed
+from jaxbn.study.progress import Display, Progress, display
 
 
 def of(num_trials=4, num_epochs=2, greater=True):
