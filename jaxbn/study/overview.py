@@ -29,7 +29,8 @@ def _counts(results: "Results") -> str:
     request, summary = results.request, results.summary
     # A name is enough: where it lies concerns nobody to whom a notebook is given.
     of = f" of {Path(request.source).name}" if request.source else ""
-    return f"{summary.num_trials:,} trial{'s' * (summary.num_trials != 1)}{of}, {summary.num_epochs:,} epochs in all"
+    trials = f"{summary.num_trials:,} trial{'s' * (summary.num_trials != 1)}"
+    return f"{trials}{of}, {summary.num_epochs:,} epoch{'s' * (summary.num_epochs != 1)} in all"
 
 
 def _winner(results: "Results") -> str:

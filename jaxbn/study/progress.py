@@ -181,9 +181,9 @@ class Cell:
         self.handle: Any = display(content, raw=True, display_id=True)
 
     def update(self, progress: Progress) -> None:
-        """Show this, unless something was shown a moment ago."""
-        self.progress = progress
-        if time.perf_counter() - self.shown > CELL_EVERY:
+        """Show this, unless some of it was shown a moment ago."""
+        first, self.progress = self.progress is None, progress
+        if first or time.perf_counter() - self.shown > CELL_EVERY:
             self.shown = time.perf_counter()
             left = progress.left() if progress.programs else "compiling"
             told = " · ".join(part for part in (f"{progress.share:.0%}", left) if part)
