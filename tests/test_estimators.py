@@ -479,7 +479,7 @@ def test_metadata_that_nobody_takes_are_refused():
     search.fit(X, Y, sample_weight=None)
     with pytest.raises(UserError, match=r"enable_metadata_routing=True"):
         search.score(X, Y, sample_weight=halves())
-    with pytest.raises(ValueError, match="Sample weights must|sample_weight"):
+    with pytest.raises(ValueError, match="sample_weight"):
         search.fit(X, Y, sample_weight=halves()[:-1])
     with config_context(enable_metadata_routing=True):
         with pytest.raises(TypeError, match="prices"):

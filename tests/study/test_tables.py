@@ -91,7 +91,7 @@ def test_what_a_spreadsheet_would_run_is_quoted():
 
 
 def test_other_tables_are_refused(results, tmp_path):
-    with pytest.raises(UserError, match="unknown table 'curve' .did you mean 'curves'"):
+    with pytest.raises(UserError, match=r"unknown table 'curve' \(did you mean 'curves'"):
         results.to_pandas("curve")
     with pytest.raises(UserError, match="unknown table"):
         results.to_csv(tmp_path / "t.csv", "models")
