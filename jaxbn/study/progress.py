@@ -205,14 +205,16 @@ class Display:
 
     Attributes:
         console: of stderr.
-        live: what moves, of a terminal or a notebook; None where nothing does.
+        live: the moving part of a terminal; None where there is none.
+        cell: the output of a notebook; None where there is none.
         progress: None before training.
         spoke: when the last plain line was printed, by `time.perf_counter`.
         lock: events come from several threads.
     """
 
     console: Console
-    live: Live | Cell | None
+    live: Live | None
+    cell: Cell | None = None
     progress: Progress | None = None
     spoke: float = dataclasses.field(default_factory=time.perf_counter)
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -222,6 +224,8 @@ class Display:
         self.progress = progress
         if self.live is not None:
             self.live.update(progress)
+        elif self.cell is not None:
+            self.cell.update(progress)
 
     def record(self, event: "Event | Ranked | Resumed") -> None:
         """Take in an event, from whatever thread."""
@@ -229,9 +233,9 @@ class Display:
             return
         with self.lock:
             self.progress.record(event)
-            if isinstance(self.live, Cell):  # Of a terminal it looks by itself.
-                self.live.update(self.progress)
-            if self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
+            if self.cell is not None:
+                self.cell.update(self.progress)
+            elif self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
                 self.spoke = time.perf_counter()
                 left = self.progress.left()
                 print(self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True)
@@ -247,7 +251,7 @@ def display(doing: str) -> Iterator[Display]:
     console = Console(stderr=True, highlight=False)
     if _in_kernel():
         with contextlib.closing(Cell(doing)) as cell:
-            yield Display(console, cell)
+            yield Display(console, None, cell)
     elif not console.is_terminal or console.is_dumb_terminal:
         yield Display(console, None)
     else:

@@ -65,7 +65,9 @@ def ties(summary: "Summary") -> str:
 def searched_in(results: "Results") -> list[str]:
     """The hyperparameters that a sweep searched, in the order of its space."""
     space = results.request.space or {}
-    return [name for name, table in space.items() if results.trials[name].n_unique() > 1 or "value" not in table]
+    # What is held at a value is null in the rows that do not use it, and another in rows that a person gave.
+    values = {name: results.trials[name].drop_nulls().n_unique() for name in space}
+    return [name for name, table in space.items() if "value" not in table or values[name] > 1]
 
 
 def ranked(rows: Sequence[Mapping[str, Any]], metric: str, columns: Sequence[str]) -> list[tuple[str, ...]]:

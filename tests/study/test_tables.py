@@ -105,4 +105,4 @@ def test_optuna_gets_what_the_function_gives(results):
     ours, theirs = results.to_optuna(name="mine"), to_study(results)
     assert ours.study_name == "mine" and len(ours.trials) == 6
     assert [(t.value, t.params, t.state) for t in ours.trials] == [(t.value, t.params, t.state) for t in theirs.trials]
-    assert ours.best_trial.number == results.best.trial
+    assert ours.best_value == results.best.validation["accuracy"]
