@@ -489,5 +489,5 @@ def test_metadata_that_nobody_takes_are_refused():
         odd = get_scorer("accuracy").set_score_request(normalize=True)
         with pytest.raises(UserError, match="requests normalize, and a search hands it sample_weight alone"):
             SweepSearchCV(network(), SEARCHED, scoring=odd).fit(X, Y, normalize=False)
-    with pytest.raises(UserError, match="unknown scoring 'make_scorer"):
+    with pytest.raises(UserError, match=r"unknown scoring \"make_scorer"):
         SweepSearchCV(network(), SEARCHED, scoring=get_scorer("f1_micro")).fit(X, Y)
