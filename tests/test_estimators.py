@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import uniform
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.ensemble import VotingClassifier
-from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, cross_val_score, cross_validate
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -128,6 +129,27 @@ def test_it_goes_where_scikit_learns_own_go():
     assert CalibratedClassifierCV(scaled, cv=3).fit(X, Y).predict_proba(X).shape == (150, 3)
     x, y = load_diabetes(return_X_y=True)
     assert cross_val_score(BNMLPRegressor(8, num_epochs=20, random_state=0), x, y, cv=3).mean() > 0.3
+
+
+def test_frames_of_a_pipeline_keep_their_names_and_predictions_are_arrays():
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"], index=range(1000, 1150))
+    names = pd.Series(np.array(["setosa", "versicolor", "virginica"])[Y], index=frame.index)
+    # set_output is for transformers: the network, which has none, is handed what they make.
+    line = make_pipeline(StandardScaler(), BNMLPClassifier(8, num_epochs=30, random_state=0)).set_output(
+        transform="pandas"
+    )
+    line.fit(frame, names)
+    assert line[-1].feature_names_in_.tolist() == ["a", "b", "c", "d"] and not hasattr(line[-1], "set_output")
+    plain = make_pipeline(StandardScaler(), BNMLPClassifier(8, num_epochs=30, random_state=0)).fit(X, names.to_numpy())
+    for found, expected in (
+        (line.predict(frame), plain.predict(X)),
+        (line.predict_proba(frame), plain.predict_proba(X)),
+    ):
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, expected)
+    search = SweepSearchCV(network(), SEARCHED, n_iter=2, cv=2).fit(frame, names)
+    assert search.feature_names_in_.tolist() == ["a", "b", "c", "d"]
+    assert type(search.predict(frame)) is np.ndarray and set(search.classes_) == set(names)
 
 
 def test_it_is_copied_and_pickled(capsys):
@@ -334,3 +356,138 @@ def test_weights_of_classes_hold_where_a_class_is_absent():
 def test_what_a_search_does_not_do_is_told(settings, said):
     with pytest.raises(UserError, match=said):
         SweepSearchCV(network(), **{"param_distributions": SEARCHED, **settings}).fit(X, Y)
+
+
+# Metadata
+
+
+def halves():
+    """Weights that leave out every other row, which is what they can be compared with."""
+    return (np.arange(150) % 2).astype(float)
+
+
+def test_weights_reach_the_network_by_routing():
+    weight, odd = halves(), np.arange(150) % 2 == 1
+    alone = network().fit(X[odd], Y[odd])
+    with config_context(enable_metadata_routing=True):
+        asking = network().set_fit_request(sample_weight=True)
+        line = make_pipeline(asking).fit(X, Y, sample_weight=weight)
+        np.testing.assert_array_equal(line.predict_proba(X), alone.predict_proba(X))
+        folds = [(np.arange(150), np.arange(150))]
+        scored = asking.set_score_request(sample_weight=False)
+        found = cross_validate(scored, X, Y, cv=folds, params={"sample_weight": weight}, return_estimator=True)
+        np.testing.assert_array_equal(found["estimator"][0].predict_proba(X), alone.predict_proba(X))
+        grid = GridSearchCV(scored, {"learning_rate": [0.01]}, cv=folds).fit(X, Y, sample_weight=weight)
+        np.testing.assert_array_equal(grid.predict_proba(X), alone.predict_proba(X))
+        with pytest.raises(UnsetMetadataPassedError):
+            make_pipeline(network()).fit(X, Y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("routing", [True, False])
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_weights_reach_every_fit_of_a_search(routing, kind):
+    rng = np.random.default_rng(0)
+    if kind == "classes":
+        x, y, model = X, Y, network(num_epochs=5)
+    else:
+        x, y = load_diabetes(return_X_y=True)
+        model = BNMLPRegressor(8, num_epochs=5, random_state=0)
+    # Some rows take no part, which the units of a target must not see either.
+    weight = rng.uniform(0.5, 4, len(x)) * (rng.random(len(x)) < 0.7)
+    order = rng.permutation(len(x))
+    learn, judge = order[len(x) // 3 :], order[: len(x) // 3]
+    alone = clone(model).fit(x[learn], y[learn], sample_weight=weight[learn]).score(x[judge], y[judge])
+    whole = clone(model).fit(x, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=routing):
+        if routing:
+            model = model.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        search = SweepSearchCV(model, {"hidden_units": [8]}, n_iter=1, cv=[(learn, judge)])
+        search.fit(x, y, sample_weight=weight)
+    assert search.best_score_ == pytest.approx(alone, abs=1e-5)
+    np.testing.assert_array_equal(search.best_estimator_.predict(x), whole.predict(x))
+    assert search.best_score_ != pytest.approx(SweepSearchCV(**search.get_params(deep=False)).fit(x, y).best_score_)
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_weights_reach_the_scorers_that_request_them(kind):
+    if kind == "classes":
+        x, y, model, names = X, Y, network(num_epochs=5), ["accuracy", "neg_log_loss"]
+    else:
+        x, y = load_diabetes(return_X_y=True)
+        model, names = BNMLPRegressor(8, num_epochs=5, random_state=0), ["r2", "neg_mean_absolute_error"]
+    weight = np.random.default_rng(0).uniform(0, 4, len(x))
+    order = np.random.default_rng(1).permutation(len(x))
+    learn, judge = order[len(x) // 3 :], order[: len(x) // 3]
+    fitted = clone(model).fit(x[learn], y[learn])
+    with config_context(enable_metadata_routing=True):
+        model = model.set_fit_request(sample_weight=False)
+        scoring = {
+            "first": get_scorer(names[0]).set_score_request(sample_weight=True),
+            "plain": get_scorer(names[0]).set_score_request(sample_weight=False),
+            "second": get_scorer(names[1]).set_score_request(sample_weight="how_much"),
+        }
+        # Two candidates of unlike width share a program, so that padding must not be scored.
+        search = SweepSearchCV(
+            model, {"hidden_units": [8, 5]}, n_iter=2, cv=[(learn, judge)], scoring=scoring, refit="first"
+        ).fit(x, y, sample_weight=weight, how_much=weight[::-1])
+        place = [one["hidden_units"] for one in search.cv_results_["params"]].index(8)
+        found = {name: search.cv_results_[f"mean_test_{name}"][place] for name in scoring}
+        expected = {
+            "first": get_scorer(names[0])(fitted, x[judge], y[judge], sample_weight=weight[judge]),
+            "plain": get_scorer(names[0])(fitted, x[judge], y[judge]),
+            "second": get_scorer(names[1])(fitted, x[judge], y[judge], sample_weight=weight[::-1][judge]),
+        }
+        assert found == pytest.approx(expected, abs=1e-4) and found["first"] != found["plain"]
+        best = search.best_estimator_
+        weighted = get_scorer(names[0])(best, x, y, sample_weight=weight)
+        assert search.score(x, y, sample_weight=weight, how_much=weight) == pytest.approx(weighted)
+        assert weighted != search.score(x, y)
+
+
+def test_a_search_is_a_part_of_what_routes():
+    weight = np.random.default_rng(0).uniform(0.5, 4, 150)
+    with config_context(enable_metadata_routing=True):
+        model = network(num_epochs=5).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        search = SweepSearchCV(model, {"hidden_units": [8]}, n_iter=1, cv=2)
+        given = {"sample_weight": weight}
+        found = cross_validate(search, X, Y, cv=3, params=given, return_estimator=True, return_indices=True)
+        for fitted, learn, judge, score in zip(
+            found["estimator"], found["indices"]["train"], found["indices"]["test"], found["test_score"], strict=True
+        ):
+            alone = clone(model).fit(X[learn], Y[learn], sample_weight=weight[learn])
+            np.testing.assert_array_equal(fitted.predict_proba(X), alone.predict_proba(X))
+            assert score == alone.score(X[judge], Y[judge], sample_weight=weight[judge])
+
+
+@pytest.mark.parametrize("routing", [True, False])
+def test_groups_reach_the_splitter(routing):
+    groups = np.arange(150) % 5
+    with config_context(enable_metadata_routing=routing):
+        search = SweepSearchCV(network(num_epochs=2), SEARCHED, n_iter=1, cv=GroupKFold(5))
+        assert search.fit(X, Y, groups=groups).n_splits_ == 5
+        with pytest.raises(ValueError, match="groups"):
+            search.fit(X, Y)
+        if routing:
+            with pytest.raises(TypeError, match="groups"):
+                SweepSearchCV(network(num_epochs=2), SEARCHED, n_iter=1).fit(X, Y, groups=groups)
+
+
+def test_metadata_that_nobody_takes_are_refused():
+    search = SweepSearchCV(network(num_epochs=2), SEARCHED, n_iter=1, cv=2)
+    with pytest.raises(UserError, match=r"was given prices: it takes sample_weight and groups"):
+        search.fit(X, Y, prices=halves())
+    search.fit(X, Y, sample_weight=None)
+    with pytest.raises(UserError, match=r"enable_metadata_routing=True"):
+        search.score(X, Y, sample_weight=halves())
+    with pytest.raises(ValueError, match="sample_weight"):
+        search.fit(X, Y, sample_weight=halves()[:-1])
+    with config_context(enable_metadata_routing=True):
+        with pytest.raises(TypeError, match="prices"):
+            search.fit(X, Y, prices=halves())
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            search.fit(X, Y, sample_weight=halves())
+        odd = get_scorer("accuracy").set_score_request(normalize=True)
+        with pytest.raises(UserError, match="requests normalize, and a search hands it sample_weight alone"):
+            SweepSearchCV(network(), SEARCHED, scoring=odd).fit(X, Y, normalize=False)
+    with pytest.raises(UserError, match=r"unknown scoring \"make_scorer"):
+        SweepSearchCV(network(), SEARCHED, scoring=get_scorer("f1_micro")).fit(X, Y)

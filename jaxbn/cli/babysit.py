@@ -14,8 +14,8 @@ from tyro.conf import Positional, arg
 
 from jaxbn.cli import board
 from jaxbn.cli.options import Count, File
-from jaxbn.cli.progress import display
 from jaxbn.errors import UserError, unknown
+from jaxbn.study.progress import display
 
 if TYPE_CHECKING:
     from jaxbn.study.line import Observed

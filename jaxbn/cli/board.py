@@ -12,6 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from jaxbn.study.wording import ranked, score, searched_in, ties
+
 if TYPE_CHECKING:
     from jaxbn.study.results import Results, Seconds, Summary
 
@@ -25,40 +27,6 @@ def stdout() -> Console:
     """Where results are printed."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
-
-
-def number(value: Any) -> str:
-    """A value of a table of results, rounded for reading; what is near 1 keeps two digits of its distance.
-
-    Example:
-        >>> [number(value) for value in (0.00123456, 0.99987, 0.999, 64, "adam", None, 123456.0)]
-        ['0.00123', '0.99987', '0.999', '64', 'adam', '', '123456']
-    """
-    if value is None:
-        return ""
-    if not isinstance(value, float):
-        return str(value)
-    if 0.9 < value < 1:
-        return f"{value:.{1 - math.floor(math.log10(1 - value))}f}".rstrip("0")
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def score(value: float | None) -> str:
-    """A score, rounded for reading.
-
-    Example:
-        >>> score(0.98333), score(3012.5312), score(None)
-        ('0.9833', '3012.5', '')
-    """
-    if value is None:
-        return ""
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:.5g}"
-
-
-def scored(row: Mapping[str, Any], metric: str) -> str:
-    """A score of a row of the leaderboard, with its standard error where there is one."""
-    error = row.get(f"valid_{metric}_se")
-    return score(row[f"valid_{metric}"]) + ("" if error is None else f" ± {score(error)}")
 
 
 def differences(results: "Results", top: int) -> RenderableType:
@@ -89,11 +57,7 @@ def ranking(results: "Results", top: int, width: int) -> RenderableType:
     summary = results.summary
     metric = summary.metric
     shown = results.leaderboard(top)
-    searched = [
-        name
-        for name in results.request.space or ()
-        if results.trials[name].n_unique() > 1 or "value" not in (results.request.space or {})[name]
-    ]
+    searched = searched_in(results)
     hidden: list[str] = []
     leaving = [name for name in FIRST_TO_GO if name in searched]
     leaving += [name for name in reversed(searched) if name not in leaving]
@@ -122,40 +86,13 @@ def ranking(results: "Results", top: int, width: int) -> RenderableType:
 
 def _ranking(rows: list[dict[str, Any]], metric: str, columns: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("trial", justify="right")
-    names = [metric] if metric == "loss" else [metric, "loss"]
-    for name in [*names, *columns]:
+    header, *body = ranked(rows, metric, columns)
+    for name in header:
         text = name in columns and any(isinstance(row[name], str) for row in rows)
         table.add_column(name.replace("_", "\n"), justify="left" if text else "right", vertical="bottom")
-    spread = len({row["epochs"] for row in rows}) > 1
-    if spread:
-        table.add_column("epochs", justify="right", vertical="bottom")
-    for place, row in enumerate(rows, 1):
-        values = [scored(row, name) for name in names] + [number(row[name]) for name in columns]
-        failed, ended = row["status"] == "diverged", row["status"] == "ok"
-        values += [str(row["epochs"])] if spread else []
-        table.add_row("-" if failed else str(place), str(row["trial"]), *values, style=None if ended else "dim")
+    for row, cells in zip(rows, body, strict=True):
+        table.add_row(*cells, style=None if row["status"] == "ok" else "dim")
     return table
-
-
-def ties(summary: "Summary") -> str:
-    """How sure the ranking is, and what became of the other trials, in a sentence."""
-    tied = summary.num_tied - 1
-    others = {0: "No other is", 1: "1 other is"}.get(tied, f"{tied:,} others are")
-    fates = [
-        f"{count:,} {fate}"
-        for count, fate in (
-            (summary.num_diverged, "diverged"),
-            (summary.num_pruned, "were pruned"),
-            (summary.num_stopped, "were cut short"),
-        )
-        if count
-    ]
-    rest = f"; of {summary.num_trials:,} trials {' and '.join(fates)}" if fates else ""
-    # Where the best has everything right there is no error to be within.
-    near = f"within one standard error ({score(summary.standard_error)}) of" if summary.standard_error else "as good as"
-    return f"{others} {near} the best{rest}."
 
 
 def comparison(summary: "Summary") -> RenderableType:

@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 from jaxbn.cli import board
 from jaxbn.cli.options import Flag
 from jaxbn.errors import UserError
+from jaxbn.study.wording import number
 
 if TYPE_CHECKING:
     from jaxbn.interop.conventions import Convention
@@ -134,7 +135,7 @@ def _records(tables: dict[str, dict], as_json: bool) -> int:
         fields.append("checked")
         table = _table(*(field.replace("_", " ") for field in fields))
         for row in rows.values():
-            cells = [board.number(value) for value in (getattr(row, field) for field in fields[:-1])]
+            cells = [number(value) for value in (getattr(row, field) for field in fields[:-1])]
             cells.append(_checked(row.checked))
             table.add_row(cells[0] + ("?" if getattr(row, "doubts", ()) else ""), *cells[1:])
         console.print(Text(kind, style="bold"), Text(), table, Text())

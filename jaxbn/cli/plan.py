@@ -6,7 +6,7 @@ from rich.text import Text
 
 from jaxbn.cli import board
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
-from jaxbn.cli.progress import display
+from jaxbn.study.progress import display
 
 
 def run(experiment: Experiment) -> int:

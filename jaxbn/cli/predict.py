@@ -56,14 +56,15 @@ def run(arguments: Arguments) -> int:
     folder = model_folder(arguments.run)
     from jaxbn.study.files import write
     from jaxbn.study.fitted import FittedModel
+    from jaxbn.study.tables import csv_of
 
     frame = predictions(FittedModel.load(folder), arguments.data)
     if out is None:
-        sys.stdout.write(harmless(frame).write_csv())
+        sys.stdout.write(csv_of(frame))
         return 0
     content = io.BytesIO()
     if out.suffix.lower() == ".csv":
-        harmless(frame).write_csv(content)
+        content.write(csv_of(frame).encode())
     else:
         frame.write_parquet(content)
     try:
@@ -104,18 +105,3 @@ def predictions(model: "FittedModel", rows: Any) -> "pl.DataFrame":
         probabilities = model.probabilities(outputs)
         columns |= {f"probability_{name}": probabilities[:, k] for k, name in enumerate(model.classes)}
     return pl.DataFrame(columns)
-
-
-def harmless(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """The same for CSV: what a spreadsheet would take for a formula begins with an apostrophe, which it shows as text.
-
-    Names of classes come from whoever made the training data. Numbers stay as they are, negative ones too.
-    """
-    import polars as pl
-
-    texts = [pl.col(name) for name, kind in frame.schema.items() if kind == pl.String]
-    formulas = [text.str.contains(r"^[=+\-@\t\r]") & text.cast(pl.Float64, strict=False).is_null() for text in texts]
-    return frame.with_columns(
-        pl.when(formula).then(pl.lit("'") + text).otherwise(text).name.keep()
-        for text, formula in zip(texts, formulas, strict=True)
-    )

@@ -10,9 +10,9 @@ from tyro.conf import Positional, arg
 
 from jaxbn.cli.doctor import examine
 from jaxbn.cli.options import Flag, MaybeCount
-from jaxbn.cli.progress import display
-from jaxbn.cli.sweep import progress_of, resumable, tell
+from jaxbn.cli.sweep import resumable, tell
 from jaxbn.study.interrupt import interrupts
+from jaxbn.study.progress import Progress, display
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(arguments: Arguments, *, started: float) -> int:
                 arguments.data,
                 num_configs=arguments.num_configs,
                 devices=arguments.devices,
-                on_start=lambda setup: shown.follow(progress_of(setup)),
+                on_start=lambda setup: shown.follow(Progress.of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )

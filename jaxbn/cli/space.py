@@ -9,6 +9,7 @@ from rich.text import Text
 
 from jaxbn.cli import board
 from jaxbn.cli.options import Flag
+from jaxbn.study.wording import number
 
 if TYPE_CHECKING:
     from jaxbn.search import Domain, Hyperparameter
@@ -43,7 +44,7 @@ def run(arguments: Arguments) -> int:
         table.add_row(
             "*" if row.in_default_space else "",
             Text(name, style="bold" if row.in_default_space else ""),
-            board.number(DEFAULTS[name]) or "none",
+            number(DEFAULTS[name]) or "none",
             Text(legal(row)),
             Text(_described(row)),
         )

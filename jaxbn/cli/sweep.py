@@ -13,12 +13,11 @@ from rich.text import Text
 from jaxbn.cli import board
 from jaxbn.cli.doctor import examine
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
-from jaxbn.cli.progress import Progress, display
 from jaxbn.study.interrupt import interrupts
+from jaxbn.study.progress import Progress, display
 
 if TYPE_CHECKING:
     from jaxbn.study.results import Results
-    from jaxbn.study.setup import Setup
 
 TOP = 5
 
@@ -56,7 +55,7 @@ def run(experiment: Experiment, *, started: float) -> int:
                 dataset,
                 run_dir=out,
                 overwrite=experiment.overwrite,
-                on_start=lambda setup: shown.follow(progress_of(setup)),
+                on_start=lambda setup: shown.follow(Progress.of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
                 **vars(settings),
@@ -82,24 +81,6 @@ def resumable(out: Path) -> Iterator[None]:
         if stop.args or not (out / "run.json").is_file():
             raise
         raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {out}") from stop
-
-
-def progress_of(setup: "Setup") -> Progress:
-    """What is to be shown of a sweep."""
-    repeats, segments = setup.settings.repeats, []
-    for size in setup.rounds:
-        before = 0
-        for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
-            segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
-            before = rung.epochs
-    return Progress(
-        num_trials=sum(setup.rounds) * repeats,
-        num_epochs=setup.plan.num_epochs,
-        segments=tuple(segments),
-        num_programs=len(setup.plan.programs),
-        metric=setup.metric,
-        rank_by=setup.rank_by,
-    )
 
 
 def free_name(data: str, stamp: str) -> Path:

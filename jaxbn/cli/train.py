@@ -9,8 +9,8 @@ from tyro.conf import Positional, arg
 
 from jaxbn.cli import board
 from jaxbn.cli.options import Flag
-from jaxbn.cli.progress import Progress, display
 from jaxbn.errors import UserError
+from jaxbn.study.progress import Progress, display
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,8 +16,9 @@ _FEWEST_TEXTS = 10
 def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], tuple[str, ...], tuple[str, ...]]:
     """Tells numeric columns from categorical ones.
 
-    A column that is mostly numbers is numeric. Text that is different in every row cannot be learned from by
-    one-hot columns and is left out, if there are at least ten rows of it.
+    A column that is mostly numbers is numeric, unless a data frame declares it to hold categories. Text that is
+    different in every row cannot be learned from by one-hot columns and is left out, if there are at least ten rows of
+    it.
 
     Args:
         sheet: what was opened.
@@ -34,7 +35,7 @@ def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], 
         if name not in reading.features:
             continue
         found = numbers(values)
-        if found.mostly:
+        if found.mostly and sheet.declared.get(name) != "category":
             columns.append(Column(name, "numeric"))
             if found.num_strays:
                 notes.append(

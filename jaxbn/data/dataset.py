@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxbn.data.columns import choose_columns, describe_columns
 from jaxbn.data.files import open_source
-from jaxbn.data.reading import Reading, find_column, table_of
+from jaxbn.data.reading import Reading, check_times, find_column, table_of
 from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
 from jaxbn.data.table import Table
 from jaxbn.data.target import Label, Task, read_target
@@ -69,12 +69,13 @@ def load_data(
 
     A file's target is, if nobody names it, its one column called target, label, class or y, or else the last.
     Text and true/false are classes, and so are at most 20 distinct whole numbers; other numbers are to be
-    predicted as numbers. Missing is what is empty, `?`, `NA`, `N/A`, `nan` or `null`, in any case.
+    predicted as numbers. In a data frame a type that says category is believed, dates and times are refused, and the
+    index is no column. Missing is what is empty, `?`, `NA`, `N/A`, `nan` or `null`, in any case.
 
     Args:
         source: a built-in name (digits, breast_cancer, wine, iris, diabetes, mnist5k); a path to CSV, TSV,
             Parquet (or their .gz), to NPZ with x and y, or to a folder of IDX files; a pair of arrays (x, y);
-            or a data frame.
+            or a data frame of pandas, polars, pyarrow or whatever else narwhals knows, lazy ones too.
         target: the column to predict, by name or by number from 0.
         task: "classification" or "regression"; guessed, with a note, if not given.
         drop: columns to leave out, by name or number.
@@ -87,7 +88,7 @@ def load_data(
 
     Raises:
         UserError: the source cannot be read, a column does not exist, no column or row is left to learn from,
-            a value is infinite, or the target fits no task.
+            a value is infinite or a date, or the target fits no task.
 
     Example:
         >>> iris = load_data("iris")
@@ -96,6 +97,7 @@ def load_data(
     """
     sheet = _open(source, header)
     reading, notes = _read(sheet, target, drop, group)
+    check_times(sheet, (*reading.features, reading.target))
     apart = sheet.test if test is None else _open(test, reading.header)
     columns, left_out, column_notes = choose_columns(sheet, reading)
     reading = replace(reading, dropped=(*reading.dropped, *left_out))
@@ -104,7 +106,8 @@ def load_data(
     if apart is not None:
         values = _joined(values, _target_values(apart, reading, "test set"))
     # Both sets are understood at once, so that a class which only the test set holds has a code.
-    understood = read_target(values, target_name, task, certain=sheet.task)
+    declared = "classification" if sheet.declared.get(target_name) == "category" else None
+    understood = read_target(values, target_name, task, certain=sheet.task or declared)
     features = table_of(sheet, reading, columns)
     groups, group_notes = _groups(sheet, reading)
     all_rows = Dataset(

@@ -138,13 +138,14 @@ def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Tab
         The table, with exactly these columns.
 
     Raises:
-        UserError: a column is missing or too many, or a value is infinite.
+        UserError: a column is missing or too many, holds dates, or a value is infinite.
     """
     wanted = [column.name for column in columns]
     if sheet.named and reading.header:
         found = _by_name(sheet.names, reading, wanted)
     else:
         found = _by_position(len(sheet.names), reading, wanted)
+    check_times(sheet, [sheet.names[position] for position in found.values()])
     values = {name: sheet.columns[position] for name, position in found.items()}
     numeric = np.empty((sheet.num_rows, len(columns_of(columns, "numeric"))))
     for number, column in enumerate(columns_of(columns, "numeric")):
@@ -153,6 +154,24 @@ def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Tab
     for number, column in enumerate(columns_of(columns, "categorical")):
         categorical[:, number] = text(values[column.name])
     return Table(columns, numeric, categorical)
+
+
+def check_times(sheet: Sheet, names: Iterable[str | None]) -> None:
+    """Refuse dates and times: as text, each would be a category of its own.
+
+    Args:
+        sheet: what was opened.
+        names: the columns that are to be used.
+
+    Raises:
+        UserError: one of them holds dates, times or durations.
+    """
+    times = [name for name in names if name is not None and sheet.declared.get(name) == "time"]
+    if times:
+        raise UserError(
+            f"dates or times in column {listed(times)}: make numbers of them, such as the month or the days since some "
+            "date, or drop the column"
+        )
 
 
 def _open(source: Any, reading: Reading) -> Sheet:

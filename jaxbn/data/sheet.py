@@ -1,7 +1,7 @@
 """A sheet: named columns as they came, before anything is decided about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,6 +24,8 @@ class Sheet:
         labels: the target, [N] or [N, K], where it comes apart from the columns, as with arrays.
         task: the task, where the source leaves no doubt.
         test: the source's own test set.
+        declared: by column, what its type in a data frame says that its values do not: numbers can be categories, and
+            what becomes text here was a date or a time.
     """
 
     names: tuple[str, ...]
@@ -32,6 +34,7 @@ class Sheet:
     labels: np.ndarray | None = None
     task: Literal["classification", "regression"] | None = None
     test: "Sheet | None" = None
+    declared: Mapping[str, Literal["category", "time"]] = field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:
@@ -94,6 +97,7 @@ def sheet_of_frame(frame: Any, y: Any = None) -> Sheet:
     if isinstance(known, nw.LazyFrame):
         known = known.collect()
     columns = {}
+    declared: dict[str, Literal["category", "time"]] = {}
     for series in known.iter_columns():
         name = str(series.name)
         if series.dtype.is_nested():
@@ -103,9 +107,14 @@ def sheet_of_frame(frame: Any, y: Any = None) -> Sheet:
         if name in columns:
             raise UserError(f"two columns are called {name!r}: rename one of them")
         columns[name] = _of_series(series)
+        if series.dtype.is_temporal():
+            declared[name] = "time"
+        elif series.dtype in (nw.Categorical, nw.Enum):
+            declared[name] = "category"
     if not columns or not len(known):
         raise UserError(f"the data frame has {len(known)} rows and {len(columns)} columns: give at least one of each")
-    return Sheet(tuple(columns), tuple(columns.values()), named=True, labels=_labels(y, len(known)))
+    labels = _labels(y, len(known))
+    return Sheet(tuple(columns), tuple(columns.values()), named=True, labels=labels, declared=declared)
 
 
 def sheet_of_records(records: Sequence[Mapping[str, Any]]) -> Sheet:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from jaxbn import markup
 from jaxbn.engine import cost
 from jaxbn.engine.ladder import tile_step_seconds
 from jaxbn.engine.programs import Problem, Program, of_evaluate, sizes_of
@@ -237,6 +238,23 @@ class Plan:
 
     def __str__(self) -> str:
         """The plan as tables: a line for each program, and, where there are several, one for each rung."""
+        rungs = [] if len(self.rungs) == 1 else ["", *_table(self._rung_lines())]
+        return "\n".join([*_table(self._program_lines()), *rungs, "", *self._in_all()])
+
+    def __repr__(self) -> str:
+        programs = f"{len(self.programs)} program{'s' * (len(self.programs) != 1)}"
+        return f"Plan({self.num_trials:,} trials x at most {self.num_epochs} epochs in {programs})"
+
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
+        del cycle
+        printer.text(str(self))  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        rungs = [] if len(self.rungs) == 1 else [self._rung_lines()]
+        tables = [markup.table(lines) for lines in (self._program_lines(), *rungs)]
+        return "".join([*tables, *map(markup.line, self._in_all())])
+
+    def _program_lines(self) -> list[tuple[str, ...]]:
         header = ("program", "hidden", "batch", "optimizer", "T", "trials", "tiles", "train s")
         lines: list[tuple[str, ...]] = [header]
         for number, program in enumerate(self.programs):
@@ -254,18 +272,16 @@ class Plan:
                     f"{self.train_seconds(program):.1f}",
                 )
             )
+        return lines
+
+    def _in_all(self) -> list[str]:
         padded = 1 - self.useful_flops / self.flops if self.flops else 0.0
-        return "\n".join(
-            [
-                *_table(lines),
-                *([] if len(self.rungs) == 1 else ["", *_table(self._rung_lines())]),
-                "",
-                f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} programs",
-                f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
-                f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
-                f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
-            ]
-        )
+        return [
+            f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} programs",
+            f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
+            f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
+            f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
+        ]
 
     def _rung_lines(self) -> list[tuple[str, ...]]:
         brackets = len(self.rungs[0].survivors)
@@ -284,10 +300,6 @@ class Plan:
                 )
             )
         return lines
-
-    def _repr_pretty_(self, printer: object, cycle: bool) -> None:
-        del cycle
-        printer.text(str(self))  # type: ignore[attr-defined]
 
 
 def _table(lines: list[tuple[str, ...]]) -> list[str]:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -179,6 +179,13 @@ class Network(BaseEstimator):
             )
             rows, valid = (Rows(x[some], y[some], weight[some]) for some in (learn, look))
         self._learn(rows, valid, num_outputs, self.num_epochs)
+
+    def _adopt(self, point: Point, num_outputs: int, learned: Mapping[str, Any]) -> Self:
+        """Be what was trained elsewhere, with what its task knows of the rows that it learned from."""
+        self._point, self._num_outputs = point, num_outputs
+        self.config_, self.n_iter_ = point.config, point.observed.epoch
+        vars(self).update(learned)
+        return self
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's own outputs, [N, C]."""

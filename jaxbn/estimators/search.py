@@ -2,44 +2,33 @@
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import ParameterSampler, check_cv
 from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded, problem_of_rows
-from jaxbn.engine.machine import machine
-from jaxbn.engine.planner import plan_tiles
-from jaxbn.engine.run import run
 from jaxbn.errors import UserError, unknown
-from jaxbn.estimators.classifier import BNMLPClassifier, classes_of, weights_of
-from jaxbn.estimators.network import present
-from jaxbn.estimators.regressor import BNMLPRegressor, standardised
+from jaxbn.estimators.classifier import BNMLPClassifier
+from jaxbn.estimators.folds import folds_of, trained, with_values
+from jaxbn.estimators.regressor import BNMLPRegressor
+from jaxbn.estimators.scoring import (
+    Score,
+    check_classes,
+    is_several,
+    key_of,
+    metadata_for_fit,
+    metadata_for_score,
+    scores_of,
+)
 from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Int
-from jaxbn.search.halving import to_the_end
-
-SCORES = {
-    "classification": {
-        "accuracy": "accuracy",
-        "balanced_accuracy": "balanced_accuracy",
-        "neg_log_loss": "log_loss",
-        "roc_auc": "roc_auc",
-        "roc_auc_ovr": "roc_auc",
-        "f1": "f1",
-        "f1_macro": "f1",
-    },
-    "regression": {"r2": "r2", "neg_mean_squared_error": "mse", "neg_mean_absolute_error": "mae"},
-}
-"""By scikit-learn's name, the metric that is computed on the device for every candidate."""
 
 
 def _classifies(search: "SweepSearchCV") -> bool:
@@ -50,7 +39,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
     """A randomised search with cross-validation that trains all candidates of all folds at once.
 
     Parameters and attributes are those of scikit-learn's `RandomizedSearchCV`. Every candidate is trained as a sweep
-    trains its trials, many in one program, and scored on its fold without leaving the device.
+    trains its trials, many in one program, and scored on its fold without leaving the device; where a scorer requests
+    sample weights, by scikit-learn.
 
     Args:
         estimator: a `BNMLPClassifier` or `BNMLPRegressor`; what is not searched is as it says.
@@ -58,8 +48,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             `jaxbn.Float(1e-4, 1, scale="log")`; or a list of such dicts. Hyperparameters of the network can be
             searched, the others hold for all candidates.
         n_iter: candidates; where lists alone have fewer combinations, those.
-        scoring: a name from `SCORES`; or several, as a list, or as a dict from a name to one of them; None is accuracy,
-            or r2.
+        scoring: a name from `jaxbn.estimators.scoring.SCORES`, or scikit-learn's scorer of that name; or several, as a
+            list, or as a dict from a name to one of them; None is the estimator's own, accuracy or r2.
         refit: train the best candidate on all rows; with several scores, by which of them.
         cv: a number of folds, or a splitter.
         random_state: of the candidates.
@@ -101,19 +91,22 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.error_score = error_score
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
         """Train every candidate on every fold, and the best on all rows.
 
         Args:
             X: [N, F], dense and finite.
             y: classes, or numbers.
-            groups: for splitters that keep rows of a group together.
+            **params: `sample_weight` of each row in the loss, and `groups` for splitters that keep rows of a group
+                together; with scikit-learn's metadata routing, whoever requests them gets them, scorers too.
 
         Raises:
             ValueError: the data, or what was asked for, make no sense; or every candidate diverged.
+            TypeError: metadata that nobody requested, with scikit-learn's metadata routing.
         """
         task = _task(self.estimator)
-        scores, by = self._scores(task)
+        scores, by = self._scores()
+        metadata = metadata_for_fit(self, scores, params)
         candidates = self._candidates()
         configs = [_config(self.estimator, values) for values in candidates]
         x, y_given = X, y
@@ -121,21 +114,23 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             self, X, y, dtype=np.float32, multi_output=task == "regression", y_numeric=task == "regression"
         )
         splitter: Any = check_cv(self.cv, y, classifier=task == "classification")
-        splits = list(splitter.split(X, y, groups))
-        folds = list(_folds(self.estimator, task, X, y, splits))
-        _check_classes(set(scores.values()), folds)
-        self.multimetric_, self.n_splits_ = self.scoring is not None and not isinstance(self.scoring, str), len(splits)
-        scorers = {name: get_scorer(asked) for name, asked in scores.items()}
+        splits = list(splitter.split(X, y, **metadata.split))
+        weight = _check_sample_weight(metadata.fit.get("sample_weight"), X, dtype=np.float32, ensure_non_negative=True)
+        folds = list(folds_of(self.estimator, X, y, weight, splits))
+        check_classes(list(scores.values()), folds[0].num_outputs, [y[judge] for _, judge in splits])
+        self.multimetric_, self.n_splits_ = is_several(self.scoring), len(splits)
+        scorers = {name: one.scorer for name, one in scores.items()}
         self.scorer_: Any = scorers if self.multimetric_ else scorers["score"]
-        table, seconds = _trained(self.estimator, task, configs, folds, [SCORES[task][one] for one in scores.values()])
-        self.cv_results_ = self._results(candidates, scores, table, seconds)
+        weights = [metadata.score[name].get("sample_weight") for name in scores]
+        table, seconds = trained(self.estimator, candidates, configs, folds, list(scores.values()), weights)
+        self.cv_results_ = self._results(candidates, list(scores), table, seconds)
         if by is not None:
             self.best_index_ = int(self.cv_results_[f"rank_test_{by}"].argmin())
             self.best_score_ = self.cv_results_[f"mean_test_{by}"][self.best_index_]
             self.best_params_ = candidates[self.best_index_]
         if self.refit:
             began = time.perf_counter()
-            self.best_estimator_ = _with(self.estimator, self.best_params_).fit(x, y_given)
+            self.best_estimator_ = with_values(self.estimator, self.best_params_).fit(x, y_given, **metadata.fit)
             self.refit_time_ = time.perf_counter() - began
         return self
 
@@ -155,26 +150,18 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             drawn = ParameterSampler(_drawable(self.param_distributions), self.n_iter, random_state=self.random_state)
             return list(drawn)
 
-    def _scores(self, task: str) -> tuple[dict[str, str], str | None]:
-        """What is computed, scikit-learn's names by those of the results; and which ranks."""
-        default = {"classification": "accuracy", "regression": "r2"}[task]
-        asked = self.scoring
-        if asked is None or isinstance(asked, str):
-            asked = {"score": asked or default}
-        elif not isinstance(asked, Mapping):
-            asked = {name: name for name in asked}
-        for one in asked.values():
-            if one not in SCORES[task]:
-                raise unknown("scoring", one, SCORES[task])
+    def _scores(self) -> tuple[dict[str, Score], str | None]:
+        """What is computed, by the names of the results; and which ranks."""
+        asked = scores_of(self.estimator, self.scoring)
         by = "score" if "score" in asked and len(asked) == 1 else self.refit
         if self.refit and by not in asked:
             raise UserError(
                 f"refit = {self.refit!r} with several scores: say which ranks, {' or '.join(asked)}, or False"
             )
-        return dict(asked), by if isinstance(by, str) else None
+        return asked, by if isinstance(by, str) else None
 
     def _results(
-        self, candidates: list[dict[str, Any]], scores: dict[str, str], table: np.ndarray, seconds: np.ndarray
+        self, candidates: list[dict[str, Any]], names: list[str], table: np.ndarray, seconds: np.ndarray
     ) -> dict[str, Any]:
         """The arrays of `cv_results_` from scores [n, folds, M], NaN where a candidate diverged, and seconds."""
         diverged = np.isnan(table[..., 0])
@@ -197,9 +184,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
                     column[place] = values[name]
             found[f"param_{name}"] = column
         found["params"] = candidates
-        for place, (name, asked) in enumerate(scores.items()):
-            each = -table[..., place] if asked.startswith("neg_") else table[..., place]
-            each = np.where(diverged, self.error_score, each)
+        for place, name in enumerate(names):
+            each = np.where(diverged, self.error_score, table[..., place])
             found |= {f"split{fold}_test_{name}": each[:, fold] for fold in range(each.shape[1])}
             mean = each.mean(1)
             found |= {f"mean_test_{name}": mean, f"std_test_{name}": each.std(1)}
@@ -222,10 +208,34 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         """The logarithm of each."""
         return self._best().predict_log_proba(X)
 
-    def score(self, X: Any, y: Any) -> float:
-        """The score of the best estimator on other rows."""
-        scorer = self.scorer_[self.refit] if self.multimetric_ else self.scorer_
-        return scorer(self._best(), X, y)
+    def score(self, X: Any, y: Any, **params: Any) -> float:
+        """The score of the best estimator on other rows.
+
+        Args:
+            X: [N, F].
+            y: classes, or numbers.
+            **params: for the scorer, with scikit-learn's metadata routing.
+        """
+        best = self._best()
+        name = str(self.refit) if self.multimetric_ else "score"
+        scorer = self.scorer_[name] if self.multimetric_ else self.scorer_
+        return scorer(best, X, y, **metadata_for_score(self, name, params))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Who may request metadata of whom, as scikit-learn has it: estimator, splitter and scorers."""
+
+        def to(**callers: str) -> MethodMapping:
+            mapping = MethodMapping()
+            for caller, callee in callers.items():
+                mapping.add(caller=caller, callee=callee)
+            return mapping
+
+        router = MetadataRouter(owner=self)
+        router.add(estimator=self.estimator, method_mapping=to(fit="fit"))
+        router.add(splitter=self.cv, method_mapping=to(fit="split"))
+        for name, one in scores_of(self.estimator, self.scoring).items():
+            router.add(**{key_of(name): one.scorer}, method_mapping=to(fit="score", score="score"))
+        return router
 
     @property
     def classes_(self) -> np.ndarray:
@@ -245,15 +255,6 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         )
         tags.target_tags = own.target_tags
         return tags
-
-
-class _Fold(NamedTuple):
-    """A split as the engine takes it."""
-
-    train: Rows
-    valid: Rows
-    target_scale: np.ndarray
-    num_outputs: int
 
 
 def _task(estimator: Any) -> Literal["classification", "regression"]:
@@ -277,22 +278,6 @@ def _drawable(distributions: Any) -> Any:
     return [_drawable(one) for one in distributions]
 
 
-def _check_classes(asked: set[str], folds: Sequence["_Fold"]) -> None:
-    """Refuse scores that scikit-learn does not give for so many classes.
-
-    Raises:
-        UserError: it would refuse them too, or they are not computed as it does.
-    """
-    binary, several = {"f1": "f1_macro", "roc_auc": "roc_auc_ovr"}, {"f1_macro": "f1"}
-    for one, other in (binary if folds[0].num_outputs > 2 else several).items():
-        if one in asked:
-            raise UserError(f"scoring {one!r} is not computed for {folds[0].num_outputs} classes: ask for {other!r}")
-    if asked & {"roc_auc", "roc_auc_ovr"} and any(len(np.unique(fold.valid.y)) < 2 for fold in folds):
-        raise UserError(
-            "a fold has rows of one class, which have no ROC curve: shuffle the rows, or stratify the folds"
-        )
-
-
 class _Drawn:
     """A domain as `ParameterSampler` takes a distribution."""
 
@@ -304,64 +289,5 @@ class _Drawn:
         return self.domain.at(float(check_random_state(random_state).uniform()))
 
 
-def _with(estimator: Any, values: Mapping[str, Any]) -> Any:
-    copy: Any = clone(estimator)
-    return copy.set_params(**values)
-
-
 def _config(estimator: Any, values: Mapping[str, Any]) -> Config:
-    return _with(estimator, values)._config()
-
-
-def _folds(
-    estimator: Any, task: str, X: np.ndarray, y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Iterator[_Fold]:
-    if task == "classification":
-        classes = classes_of(y)
-        if len(classes) < 2:
-            raise ValueError(f"every row is of one class, {classes[0]!r}: give rows of at least two classes")
-        codes, ones = np.searchsorted(classes, y).astype(np.int32), np.ones(len(y), np.float32)
-        for learn, judge in splits:
-            weight = weights_of(estimator.class_weight, y[learn], classes)
-            train = Rows(*present(X[learn], codes[learn], weight))
-            yield _Fold(train, Rows(X[judge], codes[judge], ones[judge]), np.ones(len(classes)), len(classes))
-        return
-    columns = np.asarray(y, np.float64).reshape(len(y), -1)
-    for learn, judge in splits:
-        mean, scale = standardised(columns[learn])
-        scaled = ((columns - mean) / scale).astype(np.float32)
-        train, valid = (Rows(X[some], scaled[some], np.ones(len(some), np.float32)) for some in (learn, judge))
-        yield _Fold(train, valid, scale, columns.shape[1])
-
-
-def _trained(
-    estimator: Any, task: str, configs: list[Config], folds: list[_Fold], metrics: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores after the last epoch [n, folds, M], NaN where it diverged, and seconds [n, folds]."""
-    names = tuple(dict.fromkeys(("loss", *metrics)))
-    problems = [problem_of_rows(fold.train, fold.valid, task, fold.num_outputs, names) for fold in folds]
-    plan = plan_tiles(
-        configs,
-        None,
-        problems,
-        num_rows=[len(fold.train.x) for fold in folds],
-        rungs=to_the_end(len(configs), estimator.num_epochs),
-        rates=machine(),
-        probes=configs,
-    )
-    data = [
-        Data(padded(fold.train, problem.train_rows), padded(fold.valid, problem.valid_rows), fold.target_scale)
-        for fold, problem in zip(folds, problems, strict=True)
-    ]
-    table = np.full((len(configs), len(folds), len(metrics)), np.nan)
-    seconds = np.zeros((len(configs), len(folds)))
-    places = [names.index(name) for name in metrics]
-    copy: Any = clone(estimator)  # A random state of the caller's must not move.
-    seed = int(check_random_state(copy.random_state).randint(np.iinfo(np.int32).max))
-    for result in run(plan, data, seed=seed, on_event=lambda event: None):
-        for slot, trial in enumerate(result.trials):
-            where = divmod(trial, len(folds))
-            seconds[where] = result.seconds / len(result.trials)
-            if not result.diverged[slot]:
-                table[where] = result.scores[-1, slot, places]
-    return table, seconds
+    return with_values(estimator, values)._config()

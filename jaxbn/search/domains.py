@@ -29,6 +29,17 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def _written(domain: "Domain", *values: Any) -> str:
+    """A domain as it is written in Python, without what it would be anyway."""
+    inside = [repr(value) for value in values]
+    if getattr(domain, "scale", "linear") != "linear":
+        inside.append(f"scale={domain.scale!r}")  # type: ignore[union-attr]
+    if domain.when:
+        when = {name: allowed[0] if len(allowed) == 1 else allowed for name, allowed in domain.when}  # type: ignore[misc]
+        inside.append(f"when={when!r}")
+    return f"{type(domain).__name__}({', '.join(inside)})"
+
+
 def _check(domain: "Float | Int") -> None:
     described = f"{type(domain).__name__}({domain.low!r}, {domain.high!r}, scale={domain.scale!r})"
     if domain.scale not in domain.SCALES:
@@ -79,6 +90,9 @@ class Float:
     def __post_init__(self) -> None:
         object.__setattr__(self, "when", _condition(self.when))
         _check(self)
+
+    def __repr__(self) -> str:
+        return _written(self, self.low, self.high)
 
     def at(self, u: float) -> float:
         """The value at the share u, in [0, 1], of the domain."""
@@ -145,6 +159,9 @@ class Int:
         object.__setattr__(self, "when", _condition(self.when))
         _check(self)
 
+    def __repr__(self) -> str:
+        return _written(self, self.low, self.high)
+
     def at(self, u: float) -> int:
         """The value at the share u, in [0, 1], of the domain."""
         low, high = int(self.low), int(self.high)
@@ -202,6 +219,9 @@ class Choice:
         frozen = tuple(tuple(option) if isinstance(option, list) else plain(option) for option in options)
         object.__setattr__(self, "options", frozen)
         object.__setattr__(self, "when", _condition(when))
+
+    def __repr__(self) -> str:
+        return _written(self, *self.options)
 
     def at(self, u: float) -> Any:
         """The option at the share u, in [0, 1], of the domain."""

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxbn.data import Dataset, Prepared, Preprocessor
+from jaxbn.data.native import eager, frame_like, series_like
 from jaxbn.data.prepare import TargetScale
 from jaxbn.data.preprocess import from_json, to_json, transform
 from jaxbn.data.reading import Reading, read_features
@@ -67,27 +68,34 @@ class FittedModel:
             num_outputs=prepared.num_outputs,
         )
 
-    def predict(self, rows: Any) -> np.ndarray:
+    def predict(self, rows: Any) -> Any:
         """Predict from raw rows: a path, a data frame, an array, or a list of records.
 
         Args:
             rows: like those that the model was trained on; a target column is ignored.
 
         Returns:
-            [N]: a class, or a number in the units of the data, for each row; [N, K] where K numbers are predicted.
+            [N]: a class, or a number in the units of the data, for each row; [N, K] where K numbers are predicted. A
+            data frame gives a series of its library, named after the target and with the frame's index, or a frame of
+            K columns; anything else a NumPy array.
 
         Raises:
             UserError: the rows cannot be read, or are not like those of the training data.
         """
-        return self.decide(self.outputs(self.inputs(rows)))
+        rows = eager(rows)
+        return series_like(rows, self.decide(self.outputs(self.inputs(rows))), self.target_name)
 
-    def predict_proba(self, rows: Any) -> np.ndarray:
+    def predict_proba(self, rows: Any) -> Any:
         """The probability of each class, [N, C] in the order of `classes`, from raw rows.
+
+        A data frame gives a frame of its library, with a column for each class, called as `str` writes it, and the
+        frame's index; anything else a NumPy array.
 
         Raises:
             UserError: as `predict`; or the model predicts numbers.
         """
-        return self.probabilities(self.outputs(self.inputs(rows)))
+        rows = eager(rows)
+        return frame_like(rows, self.probabilities(self.outputs(self.inputs(rows))), [str(c) for c in self.classes])
 
     def inputs(self, rows: Any) -> np.ndarray:
         """Raw rows as the network takes them, float32 [N, F]."""
@@ -112,6 +120,11 @@ class FittedModel:
         assert self.target_scale is not None
         numbers = outputs * self.target_scale.scale + self.target_scale.mean
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+
+    def __repr__(self) -> str:
+        numbers = "a number" if self.num_outputs == 1 else f"{self.num_outputs} numbers"
+        what = f"one of {len(self.classes)} classes" if self.classes else numbers
+        return f"FittedModel({self.target_name!r}, {what}, from {len(self.preprocessor.columns)} columns)"
 
     @property
     def spec(self) -> Spec:
@@ -270,15 +283,20 @@ class Ensemble:
 
     models: tuple[FittedModel, ...]
 
-    def predict_proba(self, rows: Any) -> np.ndarray:
-        """The mean probability of each class, [N, C], from raw rows."""
-        x = self.models[0].inputs(rows)
-        return np.mean([model.probabilities(model.outputs(x)) for model in self.models], axis=0)
+    def predict_proba(self, rows: Any) -> Any:
+        """The mean probability of each class, [N, C], from raw rows; as a frame where `FittedModel` gives one."""
+        first, rows = self.models[0], eager(rows)
+        return frame_like(rows, self._probabilities(first.inputs(rows)), [str(c) for c in first.classes])
 
-    def predict(self, rows: Any) -> np.ndarray:
-        """The class of the largest mean probability, or the mean number, of each raw row."""
-        first = self.models[0]
-        if first.task == "classification":
-            return np.asarray(first.classes)[self.predict_proba(rows).argmax(-1)]
+    def predict(self, rows: Any) -> Any:
+        """The class of the largest mean probability, or the mean number, of each raw row; as `FittedModel` gives it."""
+        first, rows = self.models[0], eager(rows)
         x = first.inputs(rows)
-        return np.mean([model.decide(model.outputs(x)) for model in self.models], axis=0)
+        if first.task == "classification":
+            decided = np.asarray(first.classes)[self._probabilities(x).argmax(-1)]
+        else:
+            decided = np.mean([model.decide(model.outputs(x)) for model in self.models], axis=0)
+        return series_like(rows, decided, first.target_name)
+
+    def _probabilities(self, x: np.ndarray) -> np.ndarray:
+        return np.mean([model.probabilities(model.outputs(x)) for model in self.models], axis=0)

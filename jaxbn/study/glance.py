@@ -1,10 +1,10 @@
 """A line of training at a glance: where it is, its last epochs as a table, its score as a sparkline."""
 
 import dataclasses
-import html
 import math
 from collections.abc import Sequence
 
+from jaxbn import markup
 from jaxbn.study.line import Line
 from jaxbn.study.logbook import unlike_default
 
@@ -40,14 +40,8 @@ class Glance:
 
     def html(self) -> str:
         """For a notebook."""
-        rows = "".join(
-            f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)}</tr>"
-            for row, tag in zip(self.rows, ("th", *["td"] * len(self.rows)), strict=False)
-        )
-        parts = [self.title, f"<table>{rows}</table>", self.spark, self.warning]
-        return "".join(
-            part if part.startswith("<table>") else f"<div>{html.escape(part)}</div>" for part in parts if part
-        )
+        after = [markup.line(part) for part in (self.spark, self.warning) if part]
+        return "".join([markup.line(self.title), markup.table(self.rows), *after])
 
 
 def glance(branch: str, branches: Sequence[str], line: Line, metrics: Sequence[str], rank_by: int) -> Glance:

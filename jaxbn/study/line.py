@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxbn.engine.run import Trainer
-from jaxbn.engine.tiles import Member, taken
+from jaxbn.engine.tiles import Member, TileResult, taken
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import TrainState, Variables
 from jaxbn.search import Config, table_of
@@ -75,6 +75,14 @@ class Point:
     diverged: bool
     state: TrainState
     first_loss: float
+
+    @classmethod
+    def of_tile(cls, config: Config, result: TileResult, slot: int) -> "Point":
+        """What a member of a tile is after its last epoch, without what was seen of it."""
+        observed = Observed(int(result.epochs[slot]), math.nan, None, ())
+        return cls(
+            config, observed, bool(result.diverged[slot]), taken(result.state, slot), float(result.first_loss[slot])
+        )
 
     @property
     def weights(self) -> Variables:

@@ -2,21 +2,26 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jaxbn.errors import UserError
+from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import Architecture
-from jaxbn.study import run_dir
+from jaxbn.study import overview, run_dir
 from jaxbn.study.compare import Difference, blocks
 from jaxbn.study.fitted import Ensemble, FittedModel
 from jaxbn.study.per_config import columns_of
 from jaxbn.study.summary import Best, Request, Seconds, Summary
+from jaxbn.study.tables import as_pandas, write_csv
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
+    from optuna import Study
 
     from jaxbn.study.efficiency import Efficiency
     from jaxbn.study.plot import Plots
+
+TABLES = ("trials", "curves", "lineage")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +46,12 @@ class Results:
     summary: Summary
     models: tuple[FittedModel, ...]
     architecture: Architecture | None = None
+
+    def __repr__(self) -> str:
+        return overview.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return overview.as_html(self)
 
     @property
     def best(self) -> Best:
@@ -153,6 +164,37 @@ class Results:
         )
         errors = counted.agg(error.alias(f"{score}_se"))
         return table.join(errors, on="config", how="left", maintain_order="left")
+
+    def to_pandas(self, table: str = "trials") -> "pd.DataFrame":
+        """The trials, or the curves or the lineage, as a data frame of pandas.
+
+        Raises:
+            UserError: pandas is not installed, or there is no such table.
+        """
+        return as_pandas(self._table(table))
+
+    def to_csv(self, path: str | Path, table: str = "trials", *, overwrite: bool = False) -> None:
+        """Write the trials, or the curves or the lineage, as CSV; nothing in it is a formula to a spreadsheet.
+
+        Raises:
+            UserError: there is no such table, the file exists, or it cannot be written.
+        """
+        write_csv(self._table(table), path, overwrite=overwrite)
+
+    def to_optuna(self, *, storage: Any = None, name: str = "jaxbn") -> "Study":
+        """The sweep as a study that Optuna's plots and reports read; see `jaxbn.study.optuna_study.to_study`.
+
+        Raises:
+            UserError: Optuna is not installed, or the storage holds a study of that name.
+        """
+        from jaxbn.study.optuna_study import to_study
+
+        return to_study(self, storage=storage, name=name)
+
+    def _table(self, name: str) -> "pl.DataFrame":
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+        return getattr(self, name)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the run directory, whole or not at all; see `jaxbn.study.run_dir`.

@@ -4,12 +4,13 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxbn.engine.machine import workers
 from jaxbn.engine.memory import check_memory
+from jaxbn.engine.run import Event
 from jaxbn.errors import UserError
 from jaxbn.nn.types import Architecture
 from jaxbn.search import Config, Space
@@ -19,7 +20,7 @@ from jaxbn.study.clock import Clock
 from jaxbn.study.conduct import conduct
 from jaxbn.study.interrupt import Interrupted, Interrupts, interrupts
 from jaxbn.study.keeper import keep, newest
-from jaxbn.study.loop import Listener, Resumed
+from jaxbn.study.loop import Listener, Ranked, Resumed
 from jaxbn.study.request import architecture_of, check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
@@ -39,6 +40,7 @@ def sweep(
     on_start: Starter | None = None,
     on_event: Listener | None = None,
     import_seconds: float = 0.0,
+    progress: bool = False,
     **settings: Any,
 ) -> Results:
     """Train a population of networks at once, each with hyperparameters of its own, and rank them.
@@ -52,6 +54,7 @@ def sweep(
         on_start: called with what has been settled, before anything compiles.
         on_event: called, also from worker threads, as programs and epochs finish and configurations are ranked.
         import_seconds: time that had gone before the call.
+        progress: show how far it is: a line that moves on a terminal or in a notebook, and elsewhere one now and then.
         **settings: how to search: the fields of `Settings`, such as `num_configs`, `num_epochs`, `sampler`,
             `scheduler`, `metric`, `replicates`, `folds`, `time_budget`, `seed`.
 
@@ -71,30 +74,31 @@ def sweep(
     asked = settings_of(settings)
     if resume and run_dir is None:
         raise UserError("there is nothing to resume without a run_dir: say where the run is written")
-    if resume and run_dir is not None and Path(run_dir).exists() and not directory.abandoned(Path(run_dir)):
-        check_same(directory.request_in(run_dir)[0], space, asked)
-        return _resume(
-            Path(run_dir),
-            data,
-            Clock(began, import_seconds),
-            asked=asked,
-            architecture=architecture_of(space),
-            on_start=on_start,
-            on_event=on_event,
-        )
-    if run_dir is not None:
-        directory.check_free(run_dir, overwrite=overwrite)
-    setup = set_up(space, data, asked, elapsed=import_seconds)
-    check_memory(setup.plan, workers(asked.devices)[0])
-    state = SweepState.fresh(setup, Clock(began, import_seconds))
-    if on_start is not None:
-        on_start(setup)
-    # From before there is a run: what is interrupted afterwards says how to go on.
-    with interrupts() as interrupted, contextlib.ExitStack() as stack:
-        folder = None
+    with _shown(progress, on_start, on_event) as (on_start, on_event):
+        if resume and run_dir is not None and Path(run_dir).exists() and not directory.abandoned(Path(run_dir)):
+            check_same(directory.request_in(run_dir)[0], space, asked)
+            return _resume(
+                Path(run_dir),
+                data,
+                Clock(began, import_seconds),
+                asked=asked,
+                architecture=architecture_of(space),
+                on_start=on_start,
+                on_event=on_event,
+            )
         if run_dir is not None:
-            folder = stack.enter_context(directory.begun(run_dir, request_of(setup), overwrite=overwrite))
-        return _to_the_end(setup, state, folder, on_event, interrupted)
+            directory.check_free(run_dir, overwrite=overwrite)
+        setup = set_up(space, data, asked, elapsed=import_seconds)
+        check_memory(setup.plan, workers(asked.devices)[0])
+        state = SweepState.fresh(setup, Clock(began, import_seconds))
+        if on_start is not None:
+            on_start(setup)
+        # From before there is a run: what is interrupted afterwards says how to go on.
+        with interrupts() as interrupted, contextlib.ExitStack() as stack:
+            folder = None
+            if run_dir is not None:
+                folder = stack.enter_context(directory.begun(run_dir, request_of(setup), overwrite=overwrite))
+            return _to_the_end(setup, state, folder, on_event, interrupted)
 
 
 def resume(
@@ -107,6 +111,7 @@ def resume(
     on_start: Starter | None = None,
     on_event: Listener | None = None,
     import_seconds: float = 0.0,
+    progress: bool = False,
 ) -> Results:
     """Go on with a sweep that was interrupted or killed, from its newest checkpoint, or add configurations to it.
 
@@ -122,6 +127,7 @@ def resume(
         on_start: as for `sweep`.
         on_event: as for `sweep`.
         import_seconds: as for `sweep`.
+        progress: as for `sweep`.
 
     Returns:
         The results; of a finished run, what it holds.
@@ -139,16 +145,17 @@ def resume(
         3
     """
     clock = Clock(time.perf_counter() - import_seconds, import_seconds)
-    return _resume(
-        Path(run_dir),
-        data,
-        clock,
-        num_configs=num_configs,
-        architecture=architecture,
-        devices=devices,
-        on_start=on_start,
-        on_event=on_event,
-    )
+    with _shown(progress, on_start, on_event) as (on_start, on_event):
+        return _resume(
+            Path(run_dir),
+            data,
+            clock,
+            num_configs=num_configs,
+            architecture=architecture,
+            devices=devices,
+            on_start=on_start,
+            on_event=on_event,
+        )
 
 
 def _resume(
@@ -196,6 +203,31 @@ def _resume(
         if on_event is not None:
             on_event(Resumed.at(setup, state))
         return _to_the_end(setup, state, folder, on_event, interrupted)
+
+
+@contextlib.contextmanager
+def _shown(
+    progress: bool, on_start: Starter | None, on_event: Listener | None
+) -> Iterator[tuple[Starter | None, Listener | None]]:
+    """Whom to tell what happens: those given, and, where it is asked for, what shows progress."""
+    if not progress:
+        yield on_start, on_event
+        return
+    from jaxbn.study.progress import Progress, display
+
+    with display("Reading the data") as shown:
+
+        def start(setup: Setup) -> None:
+            shown.follow(Progress.of(setup))
+            if on_start is not None:
+                on_start(setup)
+
+        def tell(event: Event | Ranked | Resumed) -> None:
+            shown.record(event)
+            if on_event is not None:
+                on_event(event)
+
+        yield start, tell
 
 
 def _to_the_end(

@@ -10,6 +10,7 @@ import pytest
 
 from jaxbn.data import Column, fingerprint, load_data, prepare, split_rows
 from jaxbn.data import content as content_of_files
+from jaxbn.data.reading import read_features
 from jaxbn.errors import UserError
 
 TABLE = """\
@@ -110,7 +111,6 @@ def test_kinds_of_values_in_pandas():
             "bool": pd.array([True, None, False, True], dtype="boolean"),
             "object": [True, None, False, True],
             "mixed": [1, "x", None, 2.5],
-            "date": pd.to_datetime(["2020-01-01", None, "2020-01-01", "2021-01-01"]),
             "y": [1.0, 2.0, 1.0, 2.0],
         }
     )
@@ -118,9 +118,98 @@ def test_kinds_of_values_in_pandas():
     expected = [[1, np.nan, 3, 5], [1, np.nan, 0, 1], [1, np.nan, 0, 1]]
     np.testing.assert_array_equal(dataset.features.numeric.T, expected)
     assert dataset.features.categorical[:, 0].tolist() == ["1", "x", None, "2.5"]
-    assert dataset.features.categorical[1, 1] is None
     assert dataset.classes == (1, 2)
     assert isinstance(dataset.classes[0], int)
+
+
+@pytest.mark.parametrize("kind", ["python", "pyarrow"])
+def test_types_of_text_and_of_arrow_are_read_like_others(kind):
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    plain = pd.DataFrame(
+        {"n": [1, None, 3, 4], "t": ["u", "v", None, "u"], "y": ["p", "q", "p", "q"]}, index=[9, 9, 7, 1]
+    )
+    number, boolean = ("Int64", "boolean") if kind == "python" else ("int64[pyarrow]", "bool[pyarrow]")
+    typed = plain.astype({"n": number, "t": f"string[{kind}]", "y": f"string[{kind}]"})
+    typed["b"] = pd.array([True, None, False, True], dtype=boolean)
+    plain["b"] = [1.0, None, 0.0, 1.0]
+    found = load_data(typed, target="y")
+    assert [(column.name, column.kind) for column in found.features.columns] == [
+        ("n", "numeric"),
+        ("t", "categorical"),
+        ("b", "numeric"),
+    ]
+    assert fingerprint(found) == fingerprint(load_data(plain, target="y"))
+
+
+def test_numbers_that_are_declared_categories_are_categories():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    codes, labels = [3, 1, 3, 2], ["7", "8", "7", "8"]
+    frame = pd.DataFrame(
+        {"code": pd.Categorical(codes), "size": [1.0, 2.0, 3.0, 5.0], "y": pd.Categorical([7, 8, 7, 8])}
+    )
+    in_polars = pl.DataFrame(
+        {
+            "code": pl.Series(list(map(str, codes)), dtype=pl.Enum(["1", "2", "3"])),
+            "size": frame["size"].to_list(),
+            "y": pl.Series(labels, dtype=pl.Categorical),
+        }
+    )
+    for source in (frame, frame.assign(code=pd.Categorical(codes, ordered=True)), in_polars, in_polars.to_arrow()):
+        dataset = load_data(source, target="y")
+        assert [column.kind for column in dataset.features.columns] == ["categorical", "numeric"]
+        assert dataset.features.categorical[:, 0].tolist() == ["3", "1", "3", "2"]
+        # What is declared is no guess, so nothing is said about it.
+        assert dataset.classes == (7, 8) and not any("taken to be" in note for note in dataset.notes)
+    # Rows to predict need not be declared again.
+    rows = frame.assign(code=[3.0, 1.0, 3.0, 2.0])
+    read = read_features(rows, dataset.reading, dataset.features.columns)
+    assert read.categorical[:, 0].tolist() == ["3", "1", "3", "2"]
+
+
+def temporal():
+    from datetime import date, time, timedelta
+
+    pl = pytest.importorskip("polars")
+    days = [date(2020, 1, day) for day in (1, 2, 3, 4)]
+    return pl.DataFrame(
+        {
+            "day": days,
+            "moment": pl.Series(days).cast(pl.Datetime),
+            "hour": [time(hour) for hour in (1, 2, 3, 4)],
+            "span": [timedelta(hours=hour) for hour in (1, 2, 3, 4)],
+            "x": [1.0, 2.0, 3.0, 5.0],
+            "y": [1, 0, 1, 0],
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["day", "moment", "hour", "span"])
+@pytest.mark.parametrize("convert", ["clone", "lazy", "to_arrow"])
+def test_dates_and_times_are_refused_in_one_sentence(name, convert):
+    frame = temporal().select(name, "x", "y")
+    with pytest.raises(UserError, match=f"dates or times in column '{name}': make numbers of them") as error:
+        load_data(getattr(frame, convert)(), target="y")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="dates or times"):
+        load_data(frame, target=name)
+    dropped = load_data(frame, target="y", drop=[name])
+    assert [column.name for column in dropped.features.columns] == ["x"]
+    # Rows to predict may have what was dropped, but no dates where numbers were.
+    read = read_features(frame, dropped.reading, dropped.features.columns)
+    assert read.numeric[:, 0].tolist() == [1.0, 2.0, 3.0, 5.0]
+    with pytest.raises(UserError, match="dates or times in column 'x'"):
+        read_features(frame.rename({"x": "kept", name: "x"}).drop("kept"), dropped.reading, dropped.features.columns)
+
+
+def test_dates_of_pandas_are_refused_too():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {"when": pd.to_datetime(["2020-01-01", None, "2020-01-02"]), "x": [1.0, 2.0, 3.0], "y": [1, 0, 1]}
+    )
+    with pytest.raises(UserError, match="dates or times in column 'when'"):
+        load_data(frame, target="y")
+    assert load_data(frame, target="y", group="when", task="classification").groups.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("target", ["b", 1, "1"])

@@ -1,7 +1,9 @@
 """The planner: every configuration once, tiles of one batch size, the least estimated cost, no look at samples."""
 
 import dataclasses
+import html
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import Problem
 from jaxbn.engine.tiles import stacked, taken
 from jaxbn.nn.types import Spec, TrainState
-from jaxbn.search import Band, Choice, Float, Int, Padding, Space, from_values
+from jaxbn.search import Band, Choice, Float, Int, Padding, Rung, Space, from_values
 from jaxbn.search.halving import to_the_end
 from jaxbn.search.propose import random
 
@@ -82,6 +84,21 @@ def test_programs_are_those_of_the_tiles_longest_first():
     seconds = [plan.train_seconds(program) for program in plan.programs]
     assert seconds == sorted(seconds, reverse=True)
     assert [line.split()[0] for line in str(plan).splitlines()[1:-3]] == [str(i) for i in range(len(plan.programs))]
+
+
+def test_a_plan_is_read_in_a_line_and_as_tables():
+    space = Space.default()
+    plan = plan_of(random(0, space, None, 40), space)
+    assert repr(plan) == f"Plan(40 trials x at most 20 epochs in {len(plan.programs)} programs)"
+    made = plan._repr_html_()
+    # The same cells in a notebook as on a terminal.
+    printed = " ".join(str(plan).split())
+    cells = [html.unescape(cell) for cell in re.findall(r"<(?:t[hd]|div)>(.*?)</", made)]
+    assert " ".join(cells) == printed and made.count("<table>") == 1
+    assert not any(word in made for word in ("color", "src=", "href=", "<script"))
+    rungs = (Rung(5, (40,)), Rung(20, (10,)))
+    halved = plan_tiles(random(0, space, None, 40), space, [PROBLEM], num_rows=[1078], rungs=rungs, rates=RATES)
+    assert halved._repr_html_().count("<table>") == 2
 
 
 def test_specification_and_tile_do_not_depend_on_other_samples():

@@ -157,3 +157,17 @@ def test_share_is_the_inverse_of_at(domain, u):
     else:
         assert domain.at(domain.share(value)) == pytest.approx(value, rel=1e-9)
         assert domain.share(value) == pytest.approx(u, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Float(0.1, 1)",
+        "Float(0.0001, 1, scale='log')",
+        "Int(32, 256, scale='power_of_two', when={'optimizer': 'adam'})",
+        "Choice('adam', (64, 32), when={'num_layers': (1, 2)})",
+    ],
+)
+def test_a_domain_is_written_as_it_is_declared(written):
+    domain = eval(written)
+    assert repr(domain) == written and eval(repr(domain)) == domain

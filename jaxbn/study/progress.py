@@ -1,11 +1,12 @@
-"""How far training is, while it runs: on stderr, live on a terminal, in a few plain lines elsewhere."""
+"""How far training is, while it runs: live on a terminal, in one output of a notebook, elsewhere in a few lines."""
 
 import contextlib
 import dataclasses
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,13 +14,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from jaxbn import markup
+
 if TYPE_CHECKING:
     from jaxbn.engine.run import Event, TileEpoch
     from jaxbn.nn.metrics import Metric
     from jaxbn.study.loop import Ranked, Resumed
+    from jaxbn.study.setup import Setup
 
 PLAIN_EVERY = 10.0
 """Seconds between lines where there is no terminal."""
+CELL_EVERY = 0.5
+"""Seconds between replacements of a notebook's output."""
 ESTIMATE_FROM = 0.02
 """Share of the work before which the time left is anybody's guess."""
 
@@ -61,6 +67,24 @@ class Progress:
     diverged: set[int] = dataclasses.field(default_factory=set)
     best: float | None = None
     since: float | None = None
+
+    @classmethod
+    def of(cls, setup: "Setup") -> "Progress":
+        """What is to be shown of a sweep."""
+        repeats, segments = setup.settings.repeats, []
+        for size in setup.rounds:
+            before = 0
+            for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
+                segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
+                before = rung.epochs
+        return cls(
+            num_trials=sum(setup.rounds) * repeats,
+            num_epochs=setup.plan.num_epochs,
+            segments=tuple(segments),
+            num_programs=len(setup.plan.programs),
+            metric=setup.metric,
+            rank_by=setup.rank_by,
+        )
 
     def record(self, event: "Event | Ranked | Resumed") -> None:
         """Take in an event of the engine, or a ranking."""
@@ -139,6 +163,42 @@ class Progress:
         return Group(bar, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
 
 
+class Cell:
+    """An output of a notebook's cell: replaced now and then, it stays as small as its last content.
+
+    Widgets would need a package of their own, and leave nothing in a notebook that is read later.
+
+    Args:
+        doing: what is shown before there is any progress.
+    """
+
+    def __init__(self, doing: str) -> None:
+        from IPython.display import display  # type: ignore[import-not-found]
+
+        self.progress: Progress | None = None
+        self.shown = time.perf_counter()
+        content = {"text/plain": doing, "text/html": markup.line(doing)}
+        self.handle: Any = display(content, raw=True, display_id=True)
+
+    def update(self, progress: Progress) -> None:
+        """Show this, unless some of it was shown a moment ago."""
+        first, self.progress = self.progress is None, progress
+        if first or time.perf_counter() - self.shown > CELL_EVERY:
+            self.shown = time.perf_counter()
+            left = progress.left() if progress.programs else "compiling"
+            told = " · ".join(part for part in (f"{progress.share:.0%}", left) if part)
+            bar = f'<progress max="1" value="{progress.share:.3f}"></progress> {told}'
+            self._show(progress.line(), f"<div>{bar}</div>{markup.line(progress.line())}")
+
+    def close(self) -> None:
+        """Leave a line of what has happened; nothing where nothing has."""
+        line = "" if self.progress is None else self.progress.line()
+        self._show(line, markup.line(line) if line else "")
+
+    def _show(self, text: str, html: str) -> None:
+        self.handle.update({"text/plain": text, "text/html": html}, raw=True)
+
+
 @dataclasses.dataclass(eq=False)
 class Display:
     """Where progress is shown.
@@ -146,6 +206,7 @@ class Display:
     Attributes:
         console: of stderr.
         live: the moving part of a terminal; None where there is none.
+        cell: the output of a notebook; None where there is none.
         progress: None before training.
         spoke: when the last plain line was printed, by `time.perf_counter`.
         lock: events come from several threads.
@@ -153,6 +214,7 @@ class Display:
 
     console: Console
     live: Live | None
+    cell: Cell | None = None
     progress: Progress | None = None
     spoke: float = dataclasses.field(default_factory=time.perf_counter)
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
@@ -162,6 +224,8 @@ class Display:
         self.progress = progress
         if self.live is not None:
             self.live.update(progress)
+        elif self.cell is not None:
+            self.cell.update(progress)
 
     def record(self, event: "Event | Ranked | Resumed") -> None:
         """Take in an event, from whatever thread."""
@@ -169,7 +233,9 @@ class Display:
             return
         with self.lock:
             self.progress.record(event)
-            if self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
+            if self.cell is not None:
+                self.cell.update(self.progress)
+            elif self.live is None and time.perf_counter() - self.spoke > PLAIN_EVERY:
                 self.spoke = time.perf_counter()
                 left = self.progress.left()
                 print(self.progress.line() + (f" · {left}" if left else ""), file=self.console.file, flush=True)
@@ -177,17 +243,27 @@ class Display:
 
 @contextlib.contextmanager
 def display(doing: str) -> Iterator[Display]:
-    """A place to show progress, which leaves nothing behind on a terminal.
+    """A place to show progress, which leaves nothing behind on a terminal, and one line in a notebook.
 
     Args:
         doing: what is shown before there is any progress.
     """
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal or console.is_dumb_terminal:
+    if _in_kernel():
+        with contextlib.closing(Cell(doing)) as cell:
+            yield Display(console, None, cell)
+    elif not console.is_terminal or console.is_dumb_terminal:
         yield Display(console, None)
-        return
-    with Live(Text(doing, style="dim"), console=console, refresh_per_second=8, transient=True) as live:
-        yield Display(console, live)
+    else:
+        with Live(Text(doing, style="dim"), console=console, refresh_per_second=8, transient=True) as live:
+            yield Display(console, live)
+
+
+def _in_kernel() -> bool:
+    """Whether a notebook runs this; IPython on a terminal is a terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
 
 
 def clock(seconds: float) -> str:

@@ -1,14 +1,17 @@
 import io
+import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxbn.cli import progress
-from jaxbn.cli.progress import Display, Progress, display
+import jaxbn
 from jaxbn.engine.run import Compiled, TileEpoch
 from jaxbn.nn.metrics import Metric
+from jaxbn.study import progress
 from jaxbn.study.loop import Ranked, Resumed
+from jaxbn.study.progress import Display, Progress, display
 
 
 def of(num_trials=4, num_epochs=2, greater=True):
@@ -111,3 +114,65 @@ def test_no_terminal_no_escapes(capsys):
     with display("reading"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """A kernel as far as progress knows of it; what its cell has been told to show, in order."""
+    told = []
+
+    def show(content, *, raw, display_id=None):
+        assert raw and display_id
+        told.append(content)
+        return SimpleNamespace(update=lambda content, *, raw: told.append(content))
+
+    ipython, displays = ModuleType("IPython"), ModuleType("IPython.display")
+    monkeypatch.setattr(ipython, "get_ipython", lambda: SimpleNamespace(kernel=object()), raising=False)
+    monkeypatch.setattr(displays, "display", show, raising=False)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", displays)
+    return told
+
+
+def test_a_notebook_has_one_output_that_ends_as_a_line(cell, monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    with display("reading <data>") as shown:
+        assert cell == [{"text/plain": "reading <data>", "text/html": "<div>reading &lt;data&gt;</div>"}]
+        shown.follow(of(num_trials=400, num_epochs=2))
+        for number in range(200):
+            now[0] += 1 / 64
+            shown.record(epoch([2 * number, 2 * number + 1], 2, [0.7, 0.3]))
+    # Three seconds: what is shown at first, six replacements, and what stays.
+    assert len(cell) == 2 + 6 + 1
+    assert '<progress max="1" value="0.' in cell[2]["text/html"] and "compiling" in cell[2]["text/html"]
+    line = "400 of 400 trials · 400 epochs · best accuracy 0.7000 · 0 of 3 programs"
+    assert cell[-1] == {"text/plain": line, "text/html": f"<div>{line}</div>"}
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_is_left_empty_where_nothing_began(cell):
+    with pytest.raises(ValueError, match="no"), display("reading"):
+        raise ValueError("no")
+    assert cell[-1] == {"text/plain": "", "text/html": ""}
+
+
+def test_a_sweep_shows_progress_when_it_is_asked_to_and_still_tells_others(cell, tmp_path):
+    space, seen = jaxbn.Space(hidden_units=4, num_layers=1, learning_rate=0.03), []
+    told = {"on_start": lambda setup: seen.append("start"), "on_event": lambda event: seen.append(type(event))}
+    jaxbn.sweep(space, "iris", num_configs=2, num_epochs=3, run_dir=tmp_path / "run", progress=True, **told)
+    assert seen[0] == "start" and {Compiled, TileEpoch, Ranked} <= set(seen)
+    assert cell[-1]["text/plain"].startswith("2 of 2 trials · 6 epochs · best accuracy ")
+    before = len(cell)
+    jaxbn.sweep(space, "iris", num_configs=2, num_epochs=3)
+    assert len(cell) == before
+    jaxbn.resume(tmp_path / "run", num_configs=3, progress=True)
+    assert cell[-1]["text/plain"].startswith("3 of 3 trials")
+
+
+def test_ipython_on_a_terminal_is_no_notebook(monkeypatch, capsys):
+    ipython = ModuleType("IPython")
+    monkeypatch.setattr(ipython, "get_ipython", lambda: SimpleNamespace(), raising=False)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    with display("reading") as shown:
+        assert shown.live is None
