@@ -93,16 +93,16 @@ def follow(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, alone: 
             (folder / name_of(block)).write_text(block.text)
             continue
         names = {"__name__": "__main__"} if alone else names
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
-            with warnings.catch_warnings():
-                # What other libraries say of the small budgets here.
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                if block.language == "python":
-                    # As many lines before it as on the page, so that errors name the line there.
-                    exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
-                else:
-                    for command in commands_of(block):
-                        assert main(command) == 0, (place, command)
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+            # What other libraries say of the small budgets here.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if block.language == "python":
+                # As many lines before it as on the page, so that errors name the line there.
+                exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+            else:
+                for command in commands_of(block):
+                    assert main(command) == 0, (place, command)
         if block.shown is not None:
             assert matches(block.shown, out.getvalue()), f"{place} prints\n{out.getvalue()}"
         ran.append(Ran(block, out.getvalue(), dict(names)))

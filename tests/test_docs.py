@@ -1,4 +1,4 @@
-"""The pages of the documentation: their code runs, their links lead somewhere, the reference names everything public."""
+"""The documentation: its code runs, its links lead somewhere, and the reference names everything public."""
 
 import importlib
 import re
