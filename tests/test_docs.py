@@ -1,6 +1,7 @@
 """The documentation: its code runs, its links lead somewhere, and the reference names everything public."""
 
 import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def test_every_page_is_in_a_table_of_contents():
 def test_the_reference_names_everything_public(module):
     for public in importlib.import_module(module).__all__:
         assert re.search(rf"[.`]{public}\b", REFERENCE), f"{module}.{public}"
+
+
+def test_what_the_reference_names_is_there_and_documented():
+    names = re.findall(r"^\.\. auto\w+:: ([\w.]+)", REFERENCE, flags=re.MULTILINE)
+    assert len(names) > 100 and len(names) == len(set(names))
+    for path in names:
+        assert pkgutil.resolve_name(path).__doc__, path
 
 
 def test_the_reference_names_every_command():
