@@ -13,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: sweep test test-faults test-frameworks test-mxnet frameworks check format bench notebooks lock clean
+.PHONY: sweep test test-faults test-frameworks test-mxnet frameworks check format bench notebooks docs lock clean
 
 sweep: $(READY)
 	@$(BIN)/jaxbn sweep digits --num-configs 1024 --num-epochs 20 $(ARGS)
@@ -74,6 +74,12 @@ notebooks: $(READY)
 	@$(BIN)/python -c 'import jupytext, nbclient, ipykernel' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[notebooks]'
 	$(BIN)/python notebooks/execute.py $(ARGS)
 
+# Sphinx is in no lock. What is wrong with a page, or a docstring, is an error.
+docs: $(READY)
+	@$(BIN)/python -c 'import sphinx, myst_parser' 2>/dev/null || $(PIP) install --no-build-isolation -e '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(ARGS)
+	@echo "The documentation is in docs/_build/html/index.html"
+
 $(READY): $(LOCK) pyproject.toml
 	@echo "Installing $(LOCK) into .venv (once)"
 	@$(PYTHON) -m venv --clear .venv
@@ -98,5 +104,5 @@ lock:
 	done
 
 clean:
-	rm -rf .venv .venv-lock .venv-frameworks .venv-mxnet build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock .venv-frameworks .venv-mxnet build dist docs/_build .pytest_cache .ruff_cache .hypothesis
 	find jaxbn tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

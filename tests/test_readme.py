@@ -3,35 +3,27 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
-import pytest
+from tests.pages import ROOT, check_commands, follow
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = ROOT / "README.md"
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
-def test_python_blocks_run(block, capsys):
-    names: dict[str, Any] = {}
-    exec(compile(block, "README.md", "exec"), names)
-    printed = capsys.readouterr().out
-    if "sweep(" in block:
-        assert "valid_accuracy" in printed
-        assert names["results"].test["accuracy"] > 0.8
-    elif "BNMLPClassifier" in block:
-        assert names["score"] > 0.9
-    else:
-        assert "'running_var': array([2.82666667])" in printed
-        assert names["arrays"]["0.weight"].shape == (64, 4)
+def test_python_blocks_run(tmp_path, monkeypatch):
+    for block, printed, names in follow(README, tmp_path, monkeypatch, alone=True):
+        if "sweep(" in block.text:
+            assert "valid_accuracy" in printed
+            assert names["results"].test["accuracy"] > 0.8
+        elif "BNMLPClassifier" in block.text:
+            assert names["score"] > 0.9
+        else:
+            assert "'running_var': array([2.82666667])" in printed
+            assert names["arrays"]["0.weight"].shape == (64, 4)
 
 
 def test_commands_of_the_readme_exist():
-    from jaxbn.cli.entry import COMMANDS
-
-    named = set(re.findall(r"^jaxbn (\w+)", README, flags=re.MULTILINE))
-    assert named and named <= set(COMMANDS)
+    check_commands(README)
+    assert re.findall(r"^jaxbn (\w+)", README.read_text(), flags=re.MULTILINE)
 
 
 def test_the_example_runs_and_is_short():

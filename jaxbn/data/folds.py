@@ -17,7 +17,7 @@ def fold_rows(
 
     Args:
         dataset: the data set.
-        num_folds: K.
+        num_folds: how many, K.
         seed: a non-negative whole number; the same seed gives the same folds.
         valid_fraction: of the rows, where there is one fold; K folds validate on 1/K of the rows outside the test.
         test_fraction: of the rows.

@@ -43,8 +43,8 @@ class Problem:
 
     Attributes:
         task: "classification" or "regression".
-        num_inputs: F.
-        num_outputs: C.
+        num_inputs: how many, F.
+        num_outputs: how many, C.
         train_rows: rows of the training split, padded.
         valid_rows: rows of the validation split, padded to a multiple of `CHUNK`.
         metrics: names of the scores; the first is the loss.

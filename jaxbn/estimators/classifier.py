@@ -19,24 +19,22 @@ class BNMLPClassifier(ClassifierMixin, Network):
 
     It learns as a trial of a sweep does: mini-batches in an order that follows from `random_state`, moments of batch
     normalisation over each, averages of them at prediction. Rows of weight 0 take no part. Features are not scaled:
-    put a `StandardScaler` before it where they are of unlike sizes.
+    put a `StandardScaler` before it where they are of unlike sizes. Arguments that are not explained here are
+    hyperparameters, with the names, meanings and legal values that `jaxbn space` lists.
 
     Args:
-        hidden_units: of each hidden layer, or of all.
+        hidden_units: units of each hidden layer: a number for each, or one for all.
         num_layers: hidden layers; None is 2, or as many as `hidden_units` lists.
         label_smoothing: weight taken from the true class and spread over all.
         class_weight: None, "balanced", or a weight for some classes.
         num_epochs: how often every row is seen.
         early_stopping: keep some rows apart, stop when their accuracy has not risen for `n_iter_no_change` epochs, and
             keep the best network.
-        validation_fraction: how many are kept apart.
+        validation_fraction: the share that is kept apart.
         n_iter_no_change: see `early_stopping`.
         tol: what counts as having risen.
         random_state: of weights, the order of rows, dropout, and what is kept apart.
         verbose: print the loss of every epoch.
-        activation, normalization, optimizer, learning_rate, momentum, b1, b2, eps, batch_size, learning_rate_decay,
-            decay_kind, warmup_epochs, weight_decay, dropout, clip_norm, init_scale, bn_decay, bn_epsilon: as
-            `jaxbn space` lists them.
 
     Attributes:
         classes_: what is predicted, in order.
@@ -45,7 +43,8 @@ class BNMLPClassifier(ClassifierMixin, Network):
         n_iter_: epochs trained.
         validation_scores_: accuracy after each epoch, with `early_stopping`.
         config_: the hyperparameters, with those that followed from others.
-        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+        n_features_in_: columns of the training rows.
+        feature_names_in_: their names, where they had names that are text.
 
     Example:
         >>> from sklearn.datasets import load_iris

@@ -57,8 +57,14 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     Attributes:
         cv_results_: a dict of arrays, as scikit-learn's. The time of a trial is its share of its tile's.
-        best_estimator_, best_params_, best_score_, best_index_, n_splits_, scorer_, refit_time_, multimetric_: as
-            scikit-learn's.
+        best_estimator_: trained on all rows, with `refit`.
+        best_params_: what was searched, of the best candidate.
+        best_score_: its mean score over the folds.
+        best_index_: its place in `cv_results_`.
+        n_splits_: how many folds there were.
+        scorer_: scikit-learn's scorer; a dict of them where several scores were asked for.
+        multimetric_: whether several were.
+        refit_time_: seconds of training on all rows.
 
     Example:
         >>> from sklearn.datasets import load_iris

@@ -68,8 +68,8 @@ def mlp(spec: Spec, *, num_inputs: int, num_outputs: int, norm: Normalization = 
 
     Args:
         spec: widths, activation, normalisation, and whether units can be dropped.
-        num_inputs: F.
-        num_outputs: C.
+        num_inputs: how many, F.
+        num_outputs: how many, C.
         norm: what normalises, where the spec normalises at all; `jaxbn.interop.conventions` has other frameworks'.
 
     Returns:

@@ -40,7 +40,7 @@ class FittedModel:
         classes: what the outputs stand for; empty for regression.
         target_name: what is predicted.
         target_scale: from outputs to numbers in the units of the data; None for classification.
-        num_outputs: C.
+        num_outputs: how many, C.
     """
 
     config: Config
@@ -229,7 +229,7 @@ def outputs_of(config: Config, variables: Variables, x: np.ndarray, *, num_outpu
         config: its hyperparameters.
         variables: its weights and statistics, without padding.
         x: inputs, float32 [N, F].
-        num_outputs: C.
+        num_outputs: how many, C.
 
     Returns:
         Logits, or scaled targets, float32 [N, C].

@@ -138,7 +138,7 @@ class Request:
         num_rounds: in how many rounds it was asked.
         enqueued: how many of the configurations a person gave.
         scheduler: its name.
-        rungs: of each round: epochs, and survivors of each bracket.
+        rungs: a dict for each, with its `epochs` and the `survivors` of each bracket; of the first round.
         patience: epochs without a better score after which a trial ended.
         replicates: seeds of each configuration.
         folds: of the cross-validation; 1 without.

@@ -105,8 +105,8 @@ def draw(key: Array, row: Initialiser, num_inputs: int, num_outputs: int) -> tup
     Args:
         key: consumed.
         row: of `INITIALISERS`.
-        num_inputs: F.
-        num_outputs: H.
+        num_inputs: how many, F.
+        num_outputs: how many, H.
 
     Returns:
         Kernel [F, H] and bias [H].

@@ -153,8 +153,8 @@ def mlp(spec: Spec, *, num_inputs: int, num_outputs: int, convention: Convention
 
     Args:
         spec: widths, activation, and whether units can be dropped.
-        num_inputs: F.
-        num_outputs: C.
+        num_inputs: how many, F.
+        num_outputs: how many, C.
         convention: which.
 
     Returns:
