@@ -24,7 +24,10 @@ function readColumn(column) {
 }
 
 function labelOf(name) {
-  return name.replace(/^valid_/, "validation ").replace(/^train_/, "training ").replaceAll("_", " ");
+  return name
+    .replace(/^valid_/, "validation ")
+    .replace(/^train_/, "training ")
+    .replaceAll("_", " ");
 }
 
 // The first three bytes of each 32-bit float.
@@ -120,10 +123,19 @@ function count(amount, noun) {
 // Which values along the axis of a column are written beside it, and how: [value, text] each.
 function ticks(column, most = 6) {
   if (column.kind === "choice") return column.options.map((option, place) => [place, option]);
-  if (column.levels.length) return thinned(column.levels.map((level) => [level, number(level)]), 12);
+  if (column.levels.length)
+    return thinned(
+      column.levels.map((level) => [level, number(level)]),
+      12,
+    );
   const [low, high] = column.ends.map((end) => inverse(column.kind, end));
   if (column.kind === "log") return texts(logTicks(low, high, most));
-  if (column.kind === "one_minus_log") return texts(logTicks(1 - high, 1 - low, most).map((value) => 1 - value).reverse());
+  if (column.kind === "one_minus_log")
+    return texts(
+      logTicks(1 - high, 1 - low, most)
+        .map((value) => 1 - value)
+        .reverse(),
+    );
   return texts(evenTicks(low, high, most));
 }
 
@@ -148,7 +160,8 @@ function evenTicks(low, high, most) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 2.5, 5, 10].find((m) => m * power >= rough * 0.999);
   const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(12)));
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++)
+    found.push(Number((k * step).toPrecision(12)));
   return found;
 }
 
@@ -156,7 +169,10 @@ function evenTicks(low, high, most) {
 function texts(values) {
   const exponents = values.map((value) => Math.log10(value));
   const powers = exponents.every((e) => Math.abs(e - Math.round(e)) < 1e-9) && exponents.some((e) => Math.abs(e) > 3);
-  return values.map((value, i) => [value, powers ? `10${raised(Math.round(exponents[i]))}` : String(Number(value.toPrecision(4)))]);
+  return values.map((value, i) => [
+    value,
+    powers ? `10${raised(Math.round(exponents[i]))}` : String(Number(value.toPrecision(4))),
+  ]);
 }
 
 function raised(exponent) {

@@ -15,22 +15,35 @@ function svg(tag, attributes = {}, ...children) {
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
 // A table from texts and elements; the first of each row is its heading, and numbers stand to the right.
-function tableOf(caption, heads, rows, attributes = {}) {
-  const cells = (row) =>
-    row.map((cell, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: numeric(rows, i) ? "number" : null }, cell));
+function tableOf(caption, heads, rows) {
+  const kind = (i) => (numeric(rows, i) ? "number" : null);
+  const cell = (what, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: kind(i) }, what);
   return h(
     "table",
-    attributes,
+    {},
     h("caption", { class: "hidden" }, caption),
-    h("thead", {}, h("tr", {}, heads.map((head, i) => h("th", { scope: "col", class: numeric(rows, i) ? "number" : null }, head)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, cells(row)))),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        heads.map((head, i) => h("th", { scope: "col", class: kind(i) }, head)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      rows.map((row) => h("tr", {}, row.map(cell))),
+    ),
   );
 }
 
@@ -41,6 +54,13 @@ function numeric(rows, i) {
 function pairs(list) {
   return list.map(([term, value, title]) => h("div", {}, h("dt", { title }, term), h("dd", {}, value)));
 }
+
+// A picture with its description.
+function picture(width, height, label, ...children) {
+  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, children);
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 // Who wants to know when trials are filtered, sorted, pointed at, or when the page changes its size or its colours.
 const listeners = { filter: [], sort: [], focus: [], look: [] };
@@ -89,7 +109,10 @@ function rampStep(row) {
 
 // Two canvases, one above the other: trials are drawn on the lower, what is pointed at on the upper.
 function layers(holder, label, height) {
-  const [base, top] = [h("canvas", { role: "img", "aria-label": label }), h("canvas", { class: "top", "aria-hidden": "true" })];
+  const [base, top] = [
+    h("canvas", { role: "img", "aria-label": label }),
+    h("canvas", { class: "top", "aria-hidden": "true" }),
+  ];
   holder.append(base, top);
   const made = { holder, base, top, width: 0, height: 0 };
   made.fit = () => {

@@ -29,9 +29,8 @@ function applyFilters() {
 
 function showFilters() {
   const all = filters.size === 0;
-  byId("count").textContent = all
-    ? count(numTrials, "trial")
-    : `${state.numLive.toLocaleString("en")} of ${count(numTrials, "trial")}: ${Array.from(filters.keys(), described).join(", ")}`;
+  const some = `${state.numLive.toLocaleString("en")} of ${count(numTrials, "trial")}`;
+  byId("count").textContent = all ? count(numTrials, "trial") : `${some}: ${Array.from(filters.keys(), described).join(", ")}`;
   byId("clear").hidden = all;
 }
 
@@ -53,7 +52,8 @@ function absentWord(column) {
 
 // The form has a group of fields for each column.
 function buildFilters() {
-  for (const column of columns) byId("filter-form").append(column.kind === "choice" ? optionFields(column) : rangeFields(column));
+  for (const column of columns)
+    byId("filter-form").append(column.kind === "choice" ? optionFields(column) : rangeFields(column));
   byId("filter-form").addEventListener("submit", (event) => event.preventDefault());
   byId("clear").addEventListener("click", () => {
     filters.clear();
@@ -72,7 +72,13 @@ function rangeFields(column) {
   }
   const known = least <= most;
   const input = (id, placeholder) =>
-    h("input", { type: "number", step: "any", id: `${column.name}-${id}`, placeholder: known ? number(placeholder) : "", input: read });
+    h("input", {
+      type: "number",
+      step: "any",
+      id: `${column.name}-${id}`,
+      placeholder: known ? number(placeholder) : "",
+      input: read,
+    });
   const [low, high] = [input("low", least), input("high", most)];
   function read() {
     const [from, to] = [low.valueAsNumber, high.valueAsNumber];
@@ -85,13 +91,23 @@ function rangeFields(column) {
     high.value = filter && filter.high < Infinity ? Number(filter.high.toPrecision(6)) : "";
   });
   const label = (field, text) => h("label", { for: field.id }, text);
-  return h("fieldset", {}, h("legend", { title: column.doc }, column.label), label(low, "from"), low, label(high, "to"), high);
+  return h(
+    "fieldset",
+    {},
+    h("legend", { title: column.doc }, column.label),
+    label(low, "from"),
+    low,
+    label(high, "to"),
+    high,
+  );
 }
 
 function optionFields(column) {
   const choices = column.options.map((option, place) => [place, option]);
   if (column.values.some(Number.isNaN)) choices.push([ABSENT, absentWord(column)]);
-  const boxes = choices.map(([key], i) => h("input", { type: "checkbox", id: `${column.name}-${i}`, checked: true, change: read, value: key }));
+  const boxes = choices.map(([key], i) =>
+    h("input", { type: "checkbox", id: `${column.name}-${i}`, checked: true, change: read, value: key }),
+  );
   function read() {
     const chosen = new Set(choices.filter((_, i) => boxes[i].checked).map(([key]) => key));
     setFilter(column, chosen.size === choices.length ? null : { options: chosen });
@@ -108,7 +124,9 @@ function optionFields(column) {
 function filterBetween(column, from, to) {
   const [low, high] = [Math.min(from, to), Math.max(from, to)];
   if (column.kind === "choice") {
-    const chosen = column.options.map((_, place) => place).filter((place) => share(column, place) >= low && share(column, place) <= high);
+    const chosen = column.options
+      .map((_, place) => place)
+      .filter((place) => share(column, place) >= low && share(column, place) <= high);
     filters.set(column.name, { options: new Set(chosen) });
   } else {
     // Scores beyond the axis are drawn at its end, and belong to it.

@@ -48,7 +48,10 @@ new ResizeObserver(() => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", lookAgain);
 
 // Paper is light, whatever the screen is.
-for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
+for (const [event, printing] of [
+  ["beforeprint", true],
+  ["afterprint", false],
+]) {
   addEventListener(event, () => {
     document.documentElement.toggleAttribute("data-print", printing);
     readColors();

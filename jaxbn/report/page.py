@@ -15,11 +15,22 @@ if TYPE_CHECKING:
     from jaxbn.study.results import Results
 
 STYLES = ("page.css", "parts.css")
-SCRIPTS = ("data.js", "draw.js", "filter.js", "table.js", "parallel.js", "scatter.js", "curves.js", "text.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "draw.js",
+    "filter.js",
+    "table.js",
+    "parallel.js",
+    "scatter.js",
+    "curves.js",
+    "runners.js",
+    "text.js",
+    "main.js",
+)
 """They are parts of one script, in this order."""
 
 ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-"""What could end the element that holds the data. The line separators of Unicode are escaped as all that is no ASCII."""
+"""What could end the element that holds the data; all that is no ASCII, such as odd ends of lines, is escaped by JSON."""
 
 
 def write(results: "Results", path: str | Path, *, name: str | None = None, overwrite: bool = False) -> None:

@@ -3,13 +3,16 @@
 
 const NARROW = 640;
 const BELOW = -0.13; // Where a trial passes an axis that it does not use.
+const CROWD = 60; // As many of the best are drawn in full.
 const MOST_FAINT = 3000; // More trials than this are left out, not dimmed, when filters hide them.
 
 function buildParallel() {
   const axes = [...searched, scoreColumn];
   const names = axes.map((column) => column.label).join(", ");
-  const made = layers(byId("parallel"), `Parallel coordinates of ${count(numTrials, "trial")}: ${names}. The table below holds the same values.`, (width) =>
-    width < NARROW ? 40 + axes.length * 58 : 380,
+  const made = layers(
+    byId("parallel"),
+    `Parallel coordinates of ${count(numTrials, "trial")}: ${names}. The table below holds the same values.`,
+    (width) => (width < NARROW ? 40 + axes.length * 58 : 380),
   );
   const frame = {};
 
@@ -59,16 +62,18 @@ function buildParallel() {
   function draw() {
     const context = made.clear(made.base);
     const hidden = numTrials - state.numLive;
-    if (hidden && hidden <= MOST_FAINT) stroke(context, drawn.filter((row) => !state.live[row]), colors.faint, 0.25);
-    // One path for each step of the ramp: thousands of lines are a few dozen strokes. Failures have none of their own.
-    const steps = Array.from({ length: 33 }, () => []);
-    for (const row of drawn) if (state.live[row]) steps[Number.isNaN(scoreColumn.values[row]) ? 0 : rampStep(row) + 1].push(row);
-    const crowd = Math.min(1, Math.max(0.12, 60 / Math.max(1, state.numLive)));
-    context.setLineDash([2, 3]);
-    stroke(context, steps[0], colors.failed, Math.max(crowd, 0.3));
+    if (hidden && hidden <= MOST_FAINT)
+      stroke(
+        context,
+        drawn.filter((row) => !state.live[row]),
+        colors.faint,
+        0.25,
+      );
+    for (const { rows, color, alpha, failed } of strokes()) {
+      context.setLineDash(failed ? [2, 3] : []);
+      stroke(context, rows, color, alpha);
+    }
     context.setLineDash([]);
-    // What the good ones have in common is what a reader looks for; hundreds of others would bury it.
-    steps.slice(1).forEach((rows, i) => stroke(context, rows, colors.ramp[i], Math.max(crowd, (i / 31) ** 4 * 0.9)));
     axes.forEach((column, i) => drawAxis(context, column, i));
     drawFocus();
   }
@@ -98,12 +103,17 @@ function buildParallel() {
     context.font = "600 12px system-ui, sans-serif";
     const words = column.label.split(" ");
     if (frame.turned) grounded(context, column.label, 4, y0 - 14, colors.ink);
-    else stacked(context, words, frame.step || made.width).forEach((text, k, all) => grounded(context, text, x1, y1 - 12 - 14 * (all.length - 1 - k), colors.ink));
+    else
+      stacked(context, words, frame.step || made.width).forEach((text, k, all) =>
+        grounded(context, text, x1, y1 - 12 - 14 * (all.length - 1 - k), colors.ink),
+      );
     context.font = "12px system-ui, sans-serif";
   }
 
   function bracket(context, column, i, filter, reversed) {
-    const ends = [filter.low, filter.high].map((value) => (Number.isFinite(value) ? Math.min(Math.max(share(column, value), 0), 1) : value > 0 ? 1 : 0));
+    const ends = [filter.low, filter.high].map((value) =>
+      Number.isFinite(value) ? Math.min(Math.max(share(column, value), 0), 1) : value > 0 ? 1 : 0,
+    );
     const [[x0, y0], [x1, y1]] = ends.map((at) => point(i, reversed ? 1 - at : at));
     context.globalAlpha = 0.35;
     context.fillStyle = colors.accent;
@@ -197,6 +207,22 @@ function buildParallel() {
   on("look", fit);
   on("filter", draw);
   on("focus", drawFocus);
+}
+
+// The trials that pass the filters in a few dozen strokes, the best last. What the best have in common is what a reader
+// looks for, so a line is the fainter the further down its trial ranks: thousands of others would bury it.
+function strokes() {
+  const rows = drawn.filter((row) => state.live[row]);
+  const found = [];
+  rows.forEach((row, k) => {
+    const failed = Number.isNaN(scoreColumn.values[row]);
+    const alpha = failed ? 0.4 : Math.min(0.95, Math.max(CROWD / (rows.length - k), 0.04));
+    const color = failed ? colors.failed : colors.ramp[rampStep(row)];
+    const last = found.at(-1);
+    if (last && last.color === color && alpha < 1.5 * last.alpha) last.rows.push(row);
+    else found.push({ rows: [row], color, alpha, failed });
+  });
+  return found;
 }
 
 // A name over several lines, so that those of neighbouring axes do not meet.

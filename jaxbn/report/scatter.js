@@ -3,12 +3,21 @@
 const PAD = { left: 58, right: 14, top: 12, bottom: 44 };
 
 function buildScatter() {
-  const axes = [...columns.filter((column) => column.group === "score"), ...searched, ...columns.filter((column) => column.group === "other")];
+  const axes = [
+    ...columns.filter((column) => column.group === "score"),
+    ...searched,
+    ...columns.filter((column) => column.group === "other"),
+  ];
   const [first] = report.importance.shares;
   const across = (first && columnOf.get(first[0])) || searched[0] || trialColumn;
   const picked = { x: byId("scatter-x"), y: byId("scatter-y") };
-  for (const [which, chosen] of [["x", across], ["y", scoreColumn]]) {
-    picked[which].append(...axes.map((column) => h("option", { value: column.name, selected: column === chosen }, column.label)));
+  for (const [which, chosen] of [
+    ["x", across],
+    ["y", scoreColumn],
+  ]) {
+    picked[which].append(
+      ...axes.map((column) => h("option", { value: column.name, selected: column === chosen }, column.label)),
+    );
     picked[which].addEventListener("change", place);
   }
   const made = layers(byId("scatter"), "", (width) => Math.min(Math.max(width * 0.72, 260), 400));
@@ -20,11 +29,14 @@ function buildScatter() {
     const [width, height] = [made.width - PAD.left - PAD.right, made.height - PAD.top - PAD.bottom];
     const [x, y] = [places(column("x")), places(column("y"))];
     for (let row = 0; row < numTrials; row++) {
-      // Who has no score is put at the worse end of its axis, as a cross; who does not use a hyperparameter is not here.
+      // Who has no score is put at the worse end, as a cross; who does not use a hyperparameter is not here.
       at.x[row] = PAD.left + (x[row] ?? NaN) * width;
-      at.y[row] = PAD.top + (1 - (Number.isNaN(y[row]) && column("y").group === "score" ? (column("y").greater ? 0 : 1) : y[row])) * height;
+      at.y[row] =
+        PAD.top +
+        (1 - (Number.isNaN(y[row]) && column("y").group === "score" ? (column("y").greater ? 0 : 1) : y[row])) * height;
     }
-    const label = `Scatter of ${column("y").label} against ${column("x").label}, coloured by ${scoreColumn.label}. The table below holds the same values.`;
+    const plane = `${column("y").label} against ${column("x").label}`;
+    const label = `Scatter of ${plane}, coloured by ${scoreColumn.label}. The table below holds the same values.`;
     made.base.setAttribute("aria-label", label);
     draw();
   }
@@ -40,7 +52,9 @@ function buildScatter() {
     const size = Math.min(5, Math.max(2.2, 60 / Math.sqrt(Math.max(1, state.numLive))));
     context.globalAlpha = Math.min(0.9, Math.max(0.55, 400 / Math.max(1, state.numLive)));
     const status = columnOf.get("status");
-    for (const row of drawn) if (state.live[row] && !Number.isNaN(at.x[row] + at.y[row])) dot(context, row, size, status.options[status.values[row]]);
+    for (const row of drawn)
+      if (state.live[row] && !Number.isNaN(at.x[row] + at.y[row]))
+        dot(context, row, size, status.options[status.values[row]]);
     context.globalAlpha = 1;
     drawFocus();
   }
@@ -108,7 +122,10 @@ function buildScatter() {
     return best;
   }
 
-  made.holder.addEventListener("pointermove", (event) => event.pointerType !== "touch" && hover(nearest(event.offsetX, event.offsetY)));
+  made.holder.addEventListener(
+    "pointermove",
+    (event) => event.pointerType !== "touch" && hover(nearest(event.offsetX, event.offsetY)),
+  );
   made.holder.addEventListener("pointerleave", () => hover(-1));
   made.holder.addEventListener("click", (event) => {
     const row = nearest(event.offsetX, event.offsetY);

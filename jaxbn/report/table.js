@@ -2,7 +2,11 @@
 
 const PAGE = 25;
 const sorting = { column: columnOf.get("rank"), descending: false, page: 0 };
-const byRank = orderBy(columnOf.get("rank"), false, Uint32Array.from({ length: numTrials }, (_, row) => row));
+const byRank = orderBy(
+  columnOf.get("rank"),
+  false,
+  Uint32Array.from({ length: numTrials }, (_, row) => row),
+);
 let order = byRank;
 let shown = [];
 
@@ -20,18 +24,35 @@ function orderBy(column, descending, rows) {
 
 function buildTable() {
   const head = columns.map((column) =>
-    h("th", { scope: "col", class: column.kind === "choice" ? null : "number" }, h("button", { type: "button", title: column.doc, click: () => sortBy(column) }, column.label)),
+    h(
+      "th",
+      { scope: "col", class: column.kind === "choice" ? null : "number" },
+      h("button", { type: "button", title: column.doc, click: () => sortBy(column) }, column.label),
+    ),
   );
   byId("table").append(
-    h("table", {}, h("caption", { class: "hidden" }, "Trials; press a heading to sort by it"), h("thead", {}, h("tr", {}, head)), h("tbody", { id: "body" })),
+    h(
+      "table",
+      {},
+      h("caption", { class: "hidden" }, "Trials; press a heading to sort by it"),
+      h("thead", {}, h("tr", {}, head)),
+      h("tbody", { id: "body" }),
+    ),
   );
   const body = byId("body");
   body.addEventListener("click", (event) => rowAt(event) !== null && choose(rowAt(event)));
-  body.addEventListener("pointerover", (event) => event.pointerType !== "touch" && rowAt(event) !== null && hover(rowAt(event)));
+  body.addEventListener(
+    "pointerover",
+    (event) => event.pointerType !== "touch" && rowAt(event) !== null && hover(rowAt(event)),
+  );
   body.addEventListener("pointerleave", () => hover(-1));
   body.addEventListener("keydown", walk);
   const button = (text, label, page) =>
-    h("button", { type: "button", id: `page-${label}`, "aria-label": `${label} page`, click: () => turn(page()) }, text);
+    h(
+      "button",
+      { type: "button", id: `page-${label}`, "aria-label": `${label} page`, click: () => turn(page()) },
+      text,
+    );
   byId("pager").append(
     button("«", "first", () => 0),
     button("‹", "previous", () => sorting.page - 1),
@@ -67,11 +88,13 @@ function turn(page) {
   const table = byId("body").parentElement;
   table.setAttribute("aria-rowcount", shown.length + 1);
   for (const [i, heading] of Array.from(table.tHead.rows[0].cells).entries()) {
-    if (columns[i] === sorting.column) heading.setAttribute("aria-sort", sorting.descending ? "descending" : "ascending");
+    if (columns[i] === sorting.column)
+      heading.setAttribute("aria-sort", sorting.descending ? "descending" : "ascending");
     else heading.removeAttribute("aria-sort");
   }
   byId("body").replaceChildren(...rows.map((row, i) => line(row, first + i + 2)));
-  if (!rows.length) byId("body").append(h("tr", {}, h("td", { colspan: columns.length }, "No trial passes the filters.")));
+  if (!rows.length)
+    byId("body").append(h("tr", {}, h("td", { colspan: columns.length }, "No trial passes the filters.")));
   const to = first + rows.length;
   byId("page").textContent = shown.length ? `${first + 1} to ${to} of ${shown.length.toLocaleString("en")}` : "none";
   for (const label of ["first", "previous"]) byId(`page-${label}`).disabled = sorting.page === 0;
@@ -88,7 +111,9 @@ function line(row, index) {
     return h(
       tag,
       { scope: tag === "th" ? "row" : null, class: kind || null, title: absent ? absentWord(column) : null },
-      absent ? [h("span", { "aria-hidden": "true" }, ABSENT), h("span", { class: "hidden" }, absentWord(column))] : format(column, value),
+      absent
+        ? [h("span", { "aria-hidden": "true" }, ABSENT), h("span", { class: "hidden" }, absentWord(column))]
+        : format(column, value),
     );
   });
   return h("tr", { tabindex: -1, "data-row": row, "aria-rowindex": index }, cells);

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.engine.programs import METRICS
-from jaxbn.plots.scale import Scale
+from jaxbn.plots.scale import MARGIN, Scale
 from jaxbn.plots.scores import Scores
 from jaxbn.search import HYPERPARAMETERS, Space
 
@@ -88,7 +88,7 @@ def curves(results: "Results") -> dict[str, Any]:
 def packed(values: np.ndarray) -> str:
     """Numbers as text, four letters each: the first 24 bits of a 32-bit float, in base 64.
 
-    Sixteen bits of precision are left, which is an error of at most 1 in 131,072 and more than a curve can show.
+    Sixteen bits of precision are left: an error of at most 1 in 65,536, which is less than a curve can show.
 
     Example:
         >>> packed(np.array([1.0, float("nan")]))
@@ -132,8 +132,8 @@ def _column(name: str, trials: "pl.DataFrame", results: "Results") -> dict[str, 
     if name == "status":
         options = [status for status in ("ok", "pruned", "stopped", "diverged") if status in set(trials[name])]
         places = np.array([options.index(status) for status in trials[name]], float)
-        ends = (-0.5, len(options) - 0.5)
-        return _record(name, DOCS[name], "other", places, whole=True, kind="choice", ends=ends, options=options)
+        axis = {"kind": "choice", "ends": (-0.5, len(options) - 0.5), "levels": list(range(len(options)))}
+        return _record(name, DOCS[name], "other", places, whole=True, options=options, **axis)
     numbers = _floats(trials[name])
     if name == "train_loss" or name.startswith("valid_"):
         # What diverged has no score, though its last number may be finite.
@@ -143,12 +143,14 @@ def _column(name: str, trials: "pl.DataFrame", results: "Results") -> dict[str, 
         greater = directions.get(metric, False)
         known = bool(np.isfinite(numbers).any())
         ends = Scores(numbers, name, greater).limits if known else (0.0, 1.0)
-        doc = DOCS.get(name, f"{metric} on validation rows in the last epoch; {'more' if greater else 'less'} is better")
+        better = "more" if greater else "less"
+        doc = DOCS.get(name, f"{metric} on validation rows in the last epoch; {better} is better")
         return _record(name, doc, "score", numbers, whole=False, ends=ends, greater=greater)
     known = numbers[np.isfinite(numbers)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    margin = 0.04 * (high - low) or 0.5
-    return _record(name, DOCS.get(name, name), "other", numbers, whole=_whole(numbers), ends=(low - margin, high + margin))
+    margin = MARGIN * (high - low) or 0.5
+    ends = (low - margin, high + margin)
+    return _record(name, DOCS.get(name, name), "other", numbers, whole=_whole(numbers), ends=ends)
 
 
 def _record(name: str, doc: str, group: str, numbers: np.ndarray, *, whole: bool, **axis: Any) -> dict[str, Any]:

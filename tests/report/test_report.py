@@ -95,7 +95,7 @@ def test_curves_are_those_of_the_sweep(results):
     for series in curves["series"]:
         code = b64decode(series["values"])
         got = np.array([struct.unpack(">f", code[at : at + 3] + b"\0")[0] for at in range(0, len(code), 3)])
-        np.testing.assert_allclose(got, rows[series["name"]].cast(float).to_numpy(), rtol=8e-6)
+        np.testing.assert_allclose(got, rows[series["name"]].cast(float).to_numpy(), rtol=1 / 65_536)
     assert curves["series"][0]["name"] == f"valid_{results.summary.metric}"
 
 
@@ -103,7 +103,7 @@ def test_numbers_keep_the_digits_that_can_be_read():
     numbers = np.array([0.1, 1.0, -3.25e-7, 2.9e30, np.nan, 0.99444])
     code = b64decode(packed(numbers))
     got = [struct.unpack(">f", code[at : at + 3] + b"\0")[0] for at in range(0, len(code), 3)]
-    np.testing.assert_allclose(got, numbers, rtol=1 / 131_072)
+    np.testing.assert_allclose(got, numbers, rtol=1 / 65_536)
     assert [plain(value) for value in (1e-9 / 3, 1 - 1e-5 / 3, math.inf, 3, "adam", None)] == [
         3.33333e-10,
         0.9999966667,
