@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "jaxbn"
-ROOMS = ("errors", "nn", "search", "data", "engine", "plots", "study", "interop", "estimators", "doctor", "report", "cli")
+GROUND = ("errors", "nn", "search", "data", "engine", "plots", "study", "interop")
+ROOMS = (*GROUND, "estimators", "doctor", "report", "cli")
 """From the ground up; each may import those before it."""
 
 HEAVY = {"sklearn", "polars", "matplotlib", "plotly", "optuna", "torch", "pandas", "pyarrow"}

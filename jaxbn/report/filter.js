@@ -30,7 +30,8 @@ function applyFilters() {
 function showFilters() {
   const all = filters.size === 0;
   const some = `${state.numLive.toLocaleString("en")} of ${count(numTrials, "trial")}`;
-  byId("count").textContent = all ? count(numTrials, "trial") : `${some}: ${Array.from(filters.keys(), described).join(", ")}`;
+  const told = `${some}: ${Array.from(filters.keys(), described).join(", ")}`;
+  byId("count").textContent = all ? count(numTrials, "trial") : told;
   byId("clear").hidden = all;
 }
 

@@ -30,7 +30,7 @@ SCRIPTS = (
 """They are parts of one script, in this order."""
 
 ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-"""What could end the element that holds the data; all that is no ASCII, such as odd ends of lines, is escaped by JSON."""
+"""What could end the element that holds the data; JSON escapes all that is no ASCII, such as odd ends of lines."""
 
 
 def write(results: "Results", path: str | Path, *, name: str | None = None, overwrite: bool = False) -> None:
@@ -100,11 +100,11 @@ def page(results: "Results", name: str) -> str:
 
 
 def embedded(record: dict[str, Any]) -> str:
-    """Strict JSON that no text in it can make into anything but data, inside a script element.
+    r"""Strict JSON that no text in it can make into anything but data, inside a script element.
 
     Example:
         >>> embedded({"name": "</script>"})
-        '{"name":"\\\\u003c/script\\\\u003e"}'
+        '{"name":"\\u003c/script\\u003e"}'
     """
     text = json.dumps(record, allow_nan=False, separators=(",", ":"))
     for mark, escape in ESCAPED.items():
@@ -124,4 +124,4 @@ def _policy(style: str, script: str) -> str:
 
 def _part(name: str) -> str:
     """A file that lies beside this one."""
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return importlib.resources.files("jaxbn.report").joinpath(name).read_text(encoding="utf-8")

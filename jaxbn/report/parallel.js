@@ -2,8 +2,7 @@
 // the axes lie one below the other.
 
 const NARROW = 640;
-const BELOW = -0.13; // Where a trial passes an axis that it does not use.
-const CROWD = 60; // As many of the best are drawn in full.
+const BELOW = Math.fround(-0.13); // Where a trial passes an axis that it does not use.
 const MOST_FAINT = 3000; // More trials than this are left out, not dimmed, when filters hide them.
 
 function buildParallel() {
@@ -20,7 +19,7 @@ function buildParallel() {
     made.fit();
     frame.turned = made.width < NARROW;
     frame.start = frame.turned ? { across: 26, along: 40 } : { across: 52, along: 44 };
-    frame.length = frame.turned ? made.width - 52 : made.height - 92;
+    frame.length = frame.turned ? made.width - 52 : made.height - 104;
     const room = frame.turned ? made.height - 80 : made.width - 52 - 84;
     frame.step = axes.length > 1 ? room / (axes.length - 1) : 0;
     // Up is more; for the score, up is better, whichever direction that is.
@@ -69,7 +68,7 @@ function buildParallel() {
         colors.faint,
         0.25,
       );
-    for (const { rows, color, alpha, failed } of strokes()) {
+    for (const { rows, color, alpha, failed } of strokes(made.width / 20)) {
       context.setLineDash(failed ? [2, 3] : []);
       stroke(context, rows, color, alpha);
     }
@@ -98,6 +97,7 @@ function buildParallel() {
       if (frame.turned) grounded(context, shortened, x, y + 12);
       else grounded(context, shortened, x + 7, y);
     }
+    if (frame.paths[i].includes(BELOW)) unusedTick(context, column, i);
     if (filter && !filter.options) bracket(context, column, i, filter, reversed);
     context.textAlign = frame.turned ? "left" : "center";
     context.font = "600 12px system-ui, sans-serif";
@@ -108,6 +108,15 @@ function buildParallel() {
         grounded(context, text, x1, y1 - 12 - 14 * (all.length - 1 - k), colors.ink),
       );
     context.font = "12px system-ui, sans-serif";
+  }
+
+  // Where the lines of those pass that have no value here.
+  function unusedTick(context, column, i) {
+    const [x, y] = point(i, BELOW);
+    context.textAlign = frame.turned ? "left" : "center";
+    const text = column === scoreColumn ? "none" : "not used";
+    if (frame.turned) grounded(context, text, 2, y + 12);
+    else grounded(context, text, x, y + 12);
   }
 
   function bracket(context, column, i, filter, reversed) {
@@ -210,13 +219,13 @@ function buildParallel() {
 }
 
 // The trials that pass the filters in a few dozen strokes, the best last. What the best have in common is what a reader
-// looks for, so a line is the fainter the further down its trial ranks: thousands of others would bury it.
-function strokes() {
+// looks for: about `crowd` of them are drawn in full, the others the fainter the further down they rank.
+function strokes(crowd) {
   const rows = drawn.filter((row) => state.live[row]);
   const found = [];
   rows.forEach((row, k) => {
     const failed = Number.isNaN(scoreColumn.values[row]);
-    const alpha = failed ? 0.4 : Math.min(0.95, Math.max(CROWD / (rows.length - k), 0.04));
+    const alpha = failed ? 0.4 : Math.min(0.95, Math.max(crowd / (rows.length - k), 0.04));
     const color = failed ? colors.failed : colors.ramp[rampStep(row)];
     const last = found.at(-1);
     if (last && last.color === color && alpha < 1.5 * last.alpha) last.rows.push(row);

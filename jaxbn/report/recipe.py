@@ -193,7 +193,7 @@ def _written(value: Any) -> str:
 
 
 def _enqueued(request: Request, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The configurations that were tried first, each with what it would otherwise take from what the space holds fixed."""
+    """The configurations tried first, each with what it would otherwise take from what the space holds fixed."""
     fixed = {name for name, table in (request.space or {}).items() if "value" in table}
     return [_told(config, fixed) for config in asked["enqueue"]]
 

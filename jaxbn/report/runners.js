@@ -49,7 +49,8 @@ function howSure() {
   const blocks = counts.folds > 1 ? count(counts.folds, "fold") : count(counts.replicates, "replicate");
   const several =
     `Bars are standard errors of the mean over ${blocks}. Differences are paired over them, and p-values are ` +
-    "adjusted for all that are compared (Holm). The winner was chosen as the best of many, so its lead is a little too large.";
+    "adjusted for all that are compared (Holm). The winner was chosen as the best of many, so its lead is a little " +
+    "too large.";
   return `${others} ${near}. ${paired ? several : single}`;
 }
 

@@ -10,7 +10,8 @@ function buildText() {
   buildRecipe();
   byId("absent").textContent =
     `${ABSENT} stands for a hyperparameter that a trial does not use, and for the score of a trial that has none. ` +
-    "Curves are kept to one part in 65,000 and tables to six digits; trials.parquet and curves.parquet hold them in full.";
+    "Curves are kept to one part in 65,000 and tables to six digits; in full they are in trials.parquet and " +
+    "curves.parquet.";
   byId("colophon").textContent = "Written by jaxbn report; nothing is fetched from anywhere.";
 }
 

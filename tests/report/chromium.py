@@ -15,9 +15,11 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --hide-scrollbars "
     "--disable-background-networking --disable-extensions --remote-debugging-pipe"
-).split()
+)
 # Chromium reads commands from file 3 and writes to file 4.
-LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 PATIENCE = 60
 
 
@@ -31,7 +33,17 @@ def find():
 def running(path, folder):
     """A browser with a profile of its own in a folder."""
     ours, theirs = zip(_pipe(), reversed(_pipe()), strict=True)
-    argv = [sys.executable, "-S", "-c", LAUNCH, str(theirs[0]), str(theirs[1]), path, *FLAGS, f"--user-data-dir={folder}"]
+    argv = [
+        sys.executable,
+        "-S",
+        "-c",
+        LAUNCH,
+        str(theirs[0]),
+        str(theirs[1]),
+        path,
+        *FLAGS.split(),
+        f"--user-data-dir={folder}",
+    ]
     with open(folder / "log.txt", "w") as log:
         process = subprocess.Popen(argv, pass_fds=theirs, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     for file in theirs:
@@ -134,9 +146,7 @@ class Tab:
         self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
     def size(self, width, height, *, mobile=False):
-        self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
-        )
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
     def scheme(self, dark):
         value = "dark" if dark else "light"

@@ -29,7 +29,9 @@ def nasty():
     """Rows whose classes, columns and target have names that would like to be markup."""
     rng = np.random.default_rng(0)
     codes = np.arange(90) % 3
-    frame = pl.DataFrame({"<b>&\"'": rng.normal(size=90) + codes, "</style>": rng.normal(size=90), "<i>t": [NASTY[c] for c in codes]})
+    frame = pl.DataFrame(
+        {"<b>&\"'": rng.normal(size=90) + codes, "</style>": rng.normal(size=90), "<i>t": [NASTY[c] for c in codes]}
+    )
     return load_data(frame, target="<i>t")
 
 
