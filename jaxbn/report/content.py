@@ -100,8 +100,9 @@ def _runners(results: "Results") -> dict[str, Any]:
                 "config": row["config"],
                 "trial": row["trial"],
                 "status": row["status"],
-                "score": plain(row[f"valid_{metric}"]),
-                "loss": plain(row["valid_loss"]),
+                # What diverged has no score, though its last number may be finite.
+                "score": None if row["status"] == "diverged" else plain(row[f"valid_{metric}"]),
+                "loss": None if row["status"] == "diverged" else plain(row["valid_loss"]),
                 "error": plain(errors[row["config"]]),
                 "behind": behind.get(row["config"]),
             }

@@ -7,6 +7,8 @@ const MOST_FAINT = 3000; // More trials than this are left out, not dimmed, when
 
 function buildParallel() {
   const axes = [...searched, scoreColumn];
+  byId("parallel-figure").hidden = !searched.length;
+  if (!searched.length) return;
   const names = axes.map((column) => column.label).join(", ");
   const made = layers(
     byId("parallel"),
@@ -225,7 +227,7 @@ function strokes(crowd) {
   const found = [];
   rows.forEach((row, k) => {
     const failed = Number.isNaN(scoreColumn.values[row]);
-    const alpha = failed ? 0.4 : Math.min(0.95, Math.max(crowd / (rows.length - k), 0.04));
+    const alpha = failed ? 0.6 : Math.min(0.95, Math.max(crowd / (rows.length - k), 0.04));
     const color = failed ? colors.failed : colors.ramp[rampStep(row)];
     const last = found.at(-1);
     if (last && last.color === color && alpha < 1.5 * last.alpha) last.rows.push(row);

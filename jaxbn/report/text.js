@@ -51,7 +51,7 @@ function figuresOf(metric, valid, test) {
     ...simple.map((one) => [capital(one.name), [score(one.test[report.metric]), small(`test ${metric}`)]]),
     ["Winner", [link, small(`configuration ${Math.floor(best.trial / repeats)}`)]],
     ["Trials", [counts.trials.toLocaleString("en"), small(fates || "all trained to their end")]],
-    ["Time", [time(plan.seconds.total), small(`${counts.epochs.toLocaleString("en")} epochs trained`)]],
+    ["Time", [time(plan.seconds.total), small(`${count(counts.epochs, "epoch")} trained`)]],
   ];
 }
 

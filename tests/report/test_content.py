@@ -177,3 +177,5 @@ def test_the_diverged_have_no_rank_and_no_score(results):
     assert record["counts"]["diverged"] == len(lost) > 0
     for name in ("rank", "valid_accuracy", "valid_loss"):
         assert {table[name]["values"][place] for place in lost} == {None}
+    runners = [row for row in record["runners"]["rows"] if row["status"] == "diverged"]
+    assert runners and {row["score"] for row in runners} == {None}
