@@ -20,8 +20,9 @@ function buildParallel() {
   function fit() {
     made.fit();
     frame.turned = made.width < NARROW;
-    frame.start = frame.turned ? { across: 26, along: 40 } : { across: 52, along: 44 };
-    frame.length = frame.turned ? made.width - 52 : made.height - 104;
+    // Room beyond the low end for what is not used.
+    frame.length = frame.turned ? (made.width - 32) / (1 - BELOW) : made.height - 104;
+    frame.start = frame.turned ? { across: made.width - 26 - frame.length, along: 40 } : { across: 52, along: 44 };
     const room = frame.turned ? made.height - 80 : made.width - 52 - 84;
     frame.step = axes.length > 1 ? room / (axes.length - 1) : 0;
     // Up is more; for the score, up is better, whichever direction that is.
@@ -63,13 +64,10 @@ function buildParallel() {
   function draw() {
     const context = made.clear(made.base);
     const hidden = numTrials - state.numLive;
-    if (hidden && hidden <= MOST_FAINT)
-      stroke(
-        context,
-        drawn.filter((row) => !state.live[row]),
-        colors.faint,
-        0.25,
-      );
+    if (hidden && hidden <= MOST_FAINT) {
+      const rows = drawn.filter((row) => !state.live[row]);
+      stroke(context, rows, colors.faint, Math.min(0.3, 80 / hidden));
+    }
     for (const { rows, color, alpha, failed } of strokes(made.width / 20)) {
       context.setLineDash(failed ? [2, 3] : []);
       stroke(context, rows, color, alpha);
@@ -112,13 +110,11 @@ function buildParallel() {
     context.font = "12px system-ui, sans-serif";
   }
 
-  // Where the lines of those pass that have no value here.
+  // Where the lines of those pass that have no value here; the longer words have no room on a narrow screen.
   function unusedTick(context, column, i) {
     const [x, y] = point(i, BELOW);
-    context.textAlign = frame.turned ? "left" : "center";
-    const text = column === scoreColumn ? "none" : "not used";
-    if (frame.turned) grounded(context, text, 2, y + 12);
-    else grounded(context, text, x, y + 12);
+    context.textAlign = "center";
+    grounded(context, frame.turned ? ABSENT : absentWord(column), x, y + 12);
   }
 
   function bracket(context, column, i, filter, reversed) {
