@@ -13,7 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 import jaxbn
-from jaxbn.cli import babysit, conventions, doctor, export, leaderboard, plan, predict, resume, space, sweep, train
+from jaxbn.cli import (
+    babysit,
+    conventions,
+    doctor,
+    export,
+    leaderboard,
+    plan,
+    predict,
+    report,
+    resume,
+    space,
+    sweep,
+    train,
+)
 from jaxbn.cli.experiment import Experiment
 from jaxbn.cli.options import parse
 from jaxbn.errors import UserError, unknown
@@ -52,6 +65,12 @@ COMMANDS = {
         "Show what a sweep with these arguments would run and cost.\n\nNothing is compiled, trained or written.",
     ),
     "leaderboard": Command(leaderboard.Arguments, leaderboard.run, "Show the ranking of a finished sweep."),
+    "report": Command(
+        report.Arguments,
+        report.run,
+        "Write a finished sweep as one HTML file, for a browser.\n\n"
+        "Tables and pictures that are filtered together, and how to run it again. It works offline.",
+    ),
     "train": Command(
         train.Arguments,
         train.run,

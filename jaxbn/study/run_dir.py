@@ -6,6 +6,7 @@ NAME/
   curves.parquet    a row per trial and epoch
   lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
+  report.html       where somebody asked for it; it goes when the run goes on
   checkpoints/      while it is not finished: what it can be resumed from
   lock              while somebody writes it
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
-CHECKPOINTS, LOCK = "checkpoints", "lock"
+CHECKPOINTS, LOCK, REPORT = "checkpoints", "lock", "report.html"
 
 
 class Run(NamedTuple):
@@ -133,7 +134,8 @@ def taken_up(folder: Path) -> Iterator[tuple[Request, bool]]:
 def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
     partial = filter(_is_partial, folder.iterdir())
-    for path in (*partial, folder / "best", *(folder / f"{name}.parquet" for name in TABLES)):
+    tables = (folder / f"{name}.parquet" for name in TABLES)
+    for path in (*partial, folder / "best", folder / REPORT, *tables):
         if path.is_dir():
             shutil.rmtree(path)
         else:
