@@ -14,6 +14,7 @@ from jaxbn.engine.cost import Rates
 from jaxbn.engine.machine import workers
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space, from_values
+from jaxbn.study.leg import Lengthened
 from jaxbn.study.origin import Origin
 from jaxbn.study.settings import Settings, enqueued
 from jaxbn.study.setup import Settled, Setup, set_up
@@ -70,6 +71,7 @@ def request_of(setup: Setup) -> Request:
         rates=dataclasses.asdict(setup.plan.rates),
         halvings=setup.halvings,
         added=list(setup.added),
+        lengthened=[more._asdict() for more in setup.lengthened],
         x64=_x64(),
     )
 
@@ -132,7 +134,8 @@ def setup_of(request: Request, given: Settings | None = None, data: Any = None, 
         space = None if request.space is None else Space.from_json(request.space)
         listed = None if request.listed is None else [from_values(**config) for config in request.listed]
         begun_with = request.num_configs - sum(request.added)
-        settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added))
+        lengthened = tuple(Lengthened(**more) for more in request.lengthened)
+        settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added), lengthened)
     except TypeError as error:
         raise UserError(f"the record of the run is broken ({error}): run the sweep again") from error
     if devices is not None:

@@ -6,6 +6,7 @@ NAME/
   curves.parquet    a row per trial and epoch
   lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
+  states/           if they are kept: a checkpoint of the end, from which all trials can train on
   checkpoints/      while it is not finished: what it can be resumed from
   lock              while somebody writes it
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
-CHECKPOINTS, LOCK = "checkpoints", "lock"
+CHECKPOINTS, STATES, LOCK = "checkpoints", "states", "lock"
 
 
 class Run(NamedTuple):
@@ -131,7 +132,7 @@ def taken_up(folder: Path) -> Iterator[tuple[Request, bool]]:
 def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
     partial = filter(_is_partial, folder.iterdir())
-    for path in (*partial, folder / "best", *(folder / f"{name}.parquet" for name in TABLES)):
+    for path in (*partial, folder / "best", folder / STATES, *(folder / f"{name}.parquet" for name in TABLES)):
         if path.is_dir():
             shutil.rmtree(path)
         else:
