@@ -184,9 +184,7 @@ def _resume(
         setup = setup_of(request, asked, data, devices=devices)
         checkpoints = folder / directory.CHECKPOINTS
         notes: list[str] = []
-        state = (
-            extend.finished(folder, setup, clock) if finished else newest(checkpoints, setup, clock, notes.append)
-        )
+        state = extend.finished(folder, setup, clock) if finished else newest(checkpoints, setup, clock, notes.append)
         if extends:
             state, setup = extend.extended(state, setup, num_configs=num_configs, num_epochs=num_epochs)
         check_memory(setup.plan, workers(setup.settings.devices)[0])
