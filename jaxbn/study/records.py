@@ -152,6 +152,10 @@ class Records:
         """The hyperparameters that a configuration trains on with."""
         return self.changes.get(number, (self.configs[number], number))[0]
 
+    def _source(self, number: int) -> int:
+        """The configuration whose state a configuration trains on from."""
+        return self.changes.get(number, (self.configs[number], number))[1]
+
     def trials(self, numbers: np.ndarray) -> np.ndarray:
         """Trials of configurations, [len(numbers), k]."""
         return np.asarray(numbers)[:, None] * self.repeats + np.arange(self.repeats)[None, :]
@@ -163,7 +167,7 @@ class Records:
         """
         found = []
         for number in numbers.tolist():
-            config, source = self.changes.get(number, (self.configs[number], number))
+            config, source = self.config(number), self._source(number)
             for place in range(self.repeats):
                 trial = number * self.repeats + place
                 if self.epochs[trial] > start or (self.diverged[trial] and source == number):
@@ -291,10 +295,10 @@ class Records:
         """Nobody trains on: a leg is over, or was stopped.
 
         Args:
-            keep: whether states are needed later; those of trials that diverged never are.
+            keep: whether everybody has trained to the end, and states are needed later; of those that diverged never.
         """
-        numbers = {trial: trial // self.repeats for trial in self.states}
-        own = [trial for trial, n in numbers.items() if self.changes.get(n, (None, n))[1] == n]
+        # Who was stopped may hold the state of another, from which it was to go on.
+        own = [trial for trial in self.states if keep or self._source(trial // self.repeats) == trial // self.repeats]
         states = {trial: self.states[trial] for trial in own}
         for trial in self._candidates(np.array(own, int)):
             self._end(trial, states[trial].variables)
