@@ -291,7 +291,7 @@ def test_a_plan_for_more_epochs_is_that_for_all_of_them(table):
     longer = fewer.lengthened(table(81, 27))
     assert (longer.rungs, longer.num_trials, longer.num_epochs) == (whole.rungs, whole.num_trials, 27)
     assert longer.useful_flops == pytest.approx(whole.useful_flops) and longer.useful_flops > fewer.useful_flops
-    assert longer.total_train_seconds == pytest.approx(whole.total_train_seconds, rel=0.05)
+    assert longer.total_train_seconds == pytest.approx(whole.total_train_seconds, rel=0.1)
     ladder = dataclasses.replace(longer, ladders={shape: (8, 4, 2) for shape in longer.ladders})
     (spec, *_) = {program.spec for program in longer.programs}
     assert [ladder.tile_size(spec, rung) for rung in range(5)] == [8, 4, 2, 2, 2]
