@@ -199,7 +199,7 @@ class Request:
     rates: dict[str, Any] = dataclasses.field(default_factory=dict)
     halvings: int = 0
     added: list[int] = dataclasses.field(default_factory=list)
-    lengthened: list[dict[str, int | bool]] = dataclasses.field(default_factory=list)
+    lengthened: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     x64: bool = False
 
     @property

@@ -1,5 +1,6 @@
 """A run to which epochs are added is the sweep that had them from the start: bits, files, refusals."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file
 
 import jaxbn
 from jaxbn import Choice, Float, Int, Results, Space, UserError
+from jaxbn.cli.sweep import progress_of
 from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, keeper
 from jaxbn.study.named import named
@@ -32,6 +34,7 @@ KINDS = {
     "patience, where it is not": ({"patience": 3}, 4, 9),
     "halving, from a rung": ({"scheduler": "halving", "num_configs": 18}, 3, 9),
     "halving, from between": ({"scheduler": "halving", "folds": 2}, 4, 5),
+    "halving, in rounds": ({"scheduler": "halving", "num_configs": 18, "num_rounds": 2}, 3, 9),
     "hyperband": ({"scheduler": "hyperband", "factor": 2}, 4, 5),
     "pbt, from a rung": ({"scheduler": "pbt", "interval": 2}, 4, 7),
     "pbt, from between": ({"scheduler": "pbt", "interval": 3, "replicates": 2}, 4, 8),
@@ -155,6 +158,26 @@ def test_who_ended_by_patience_stays_so(tmp_path):
     assert len(tired) and not set(tired["trial"]) & set(held(tmp_path / "run"))
     more = jaxbn.resume(tmp_path / "run", num_epochs=11).trials.filter(pl.col("trial").is_in(tired["trial"].to_list()))
     assert more["epochs"].to_list() == tired["epochs"].to_list() and set(more["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["all", "folds", "patience, where it is looked at", "halving, in rounds", "pbt, from a rung"]
+)
+def test_each_trial_counts_once_in_what_is_shown(tmp_path, kind):
+    swept(tmp_path / "run", kind, keep_states=True)
+    shown, lock = [], threading.Lock()
+
+    def record(event):
+        with lock:
+            shown[0].record(event)
+            assert shown[0].trials <= shown[0].num_trials and shown[0].done <= sum(shown[0].segments)
+
+    def start(setup):
+        shown.append(progress_of(setup))
+
+    results = jaxbn.resume(tmp_path / "run", num_epochs=KINDS[kind][2], on_start=start, on_event=record)
+    assert shown[0].trials == shown[0].num_trials == len(results.trials)
+    assert shown[0].share == 1
 
 
 def test_without_the_setting_nothing_is_left(tmp_path):
