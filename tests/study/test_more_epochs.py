@@ -165,6 +165,14 @@ def test_who_ended_by_patience_stays_so(tmp_path):
 )
 def test_each_trial_counts_once_in_what_is_shown(tmp_path, kind):
     swept(tmp_path / "run", kind, keep_states=True)
+    shown, watch = watched()
+    results = jaxbn.resume(tmp_path / "run", num_epochs=KINDS[kind][2], **watch)
+    assert shown[0].trials == shown[0].num_trials == len(results.trials)
+    assert shown[0].share == 1
+
+
+def watched():
+    """What is shown of a sweep, and the arguments by which it is told of."""
     shown, lock = [], threading.Lock()
 
     def record(event):
@@ -172,12 +180,7 @@ def test_each_trial_counts_once_in_what_is_shown(tmp_path, kind):
             shown[0].record(event)
             assert shown[0].trials <= shown[0].num_trials and shown[0].done <= sum(shown[0].segments)
 
-    def start(setup):
-        shown.append(progress_of(setup))
-
-    results = jaxbn.resume(tmp_path / "run", num_epochs=KINDS[kind][2], on_start=start, on_event=record)
-    assert shown[0].trials == shown[0].num_trials == len(results.trials)
-    assert shown[0].share == 1
+    return shown, {"on_start": lambda setup: shown.append(progress_of(setup)), "on_event": record}
 
 
 def test_without_the_setting_nothing_is_left(tmp_path):
@@ -251,8 +254,10 @@ def test_a_run_under_way_needs_no_states_as_long_as_nobody_has_ended(whole, tmp_
         kill_at(patch, 1, lambda state, begun: min(begun, default=99) < 8 and not state.records.epochs.any())
         # Two tiles are in their second epoch until somebody has looked.
         swept(tmp_path / "run", kind, on_event=lambda event: time.sleep(getattr(event, "epoch", 0) == 2))
-    results = jaxbn.resume(tmp_path / "run", num_epochs=KINDS[kind][2])
+    shown, watch = watched()
+    results = jaxbn.resume(tmp_path / "run", num_epochs=KINDS[kind][2], **watch)
     check_same(results, whole(kind))
+    assert shown[0].trials == shown[0].num_trials and shown[0].share == 1
     assert not (tmp_path / "run" / "states").exists()
     assert results.request.lengthened[0]["judged"] is False
     assert not [note for note in results.summary.notes if "judged" in note]
