@@ -19,7 +19,7 @@ HELD = 1.25
 """For each that will survive a rung, so many states of trained trials are held until those that cannot are let go."""
 TRIAL_BYTES = 10_000
 """What is kept on the host of a trial beside its curve: configuration, tile, rows of tables; measured."""
-NAME_BYTES = 130
+NAME_BYTES = 120
 """What a file takes to name an array and say where it is; measured."""
 
 
