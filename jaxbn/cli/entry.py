@@ -56,7 +56,7 @@ COMMANDS = {
     "resume": Command(
         resume.Arguments,
         lambda arguments: resume.run(arguments, started=STARTED),
-        "Go on with a sweep that was interrupted or killed, or add configs to one.\n\n"
+        "Go on with a sweep that was interrupted or killed, or add configs or epochs to one.\n\n"
         "On the same machine what comes of it is what would have come of it, bit for bit.",
     ),
     "plan": Command(

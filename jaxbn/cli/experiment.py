@@ -67,6 +67,8 @@ class Experiment:
     """Where to write the run."""
     overwrite: Flag = False
     """Replace a run that is there."""
+    keep_states: Flag = False
+    """Keep in the run how every trial ended, so that jaxbn resume can add epochs; jaxbn plan says how much that is."""
     valid_fraction: Fraction = 0.2
     """Share of the rows to rank by; not used with --folds."""
     test_fraction: Fraction = 0.2

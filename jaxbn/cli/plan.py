@@ -41,6 +41,7 @@ def run(experiment: Experiment) -> int:
             "flops": setup.plan.flops,
             "bytes": setup.plan.bytes,
             "host_bytes": setup.plan.host_bytes,
+            "kept_bytes": setup.plan.kept_bytes,
             "seconds": {"compile": setup.plan.compile_seconds, "train": setup.plan.total_train_seconds},
             "notes": setup.notes,
         }

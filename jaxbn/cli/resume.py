@@ -1,4 +1,4 @@
-"""`jaxbn resume`: go on with a sweep that was interrupted or killed, or add configs to one."""
+"""`jaxbn resume`: go on with a sweep that was interrupted or killed, or add configs or epochs to one."""
 
 import dataclasses
 import sys
@@ -27,6 +27,9 @@ class Arguments:
     """Its data, if they are somewhere else now."""
     num_configs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
     """How many configs it is to have in all: more than it has, also where it is finished."""
+    num_epochs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    """How many epochs each trial is to have in all: more than it has. Where it is finished it must have been swept with
+    --keep-states."""
     devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
     """How many of the local devices train at once."""
     json: Flag = False
@@ -60,12 +63,14 @@ def run(arguments: Arguments, *, started: float) -> int:
                 arguments.run,
                 arguments.data,
                 num_configs=arguments.num_configs,
+                num_epochs=arguments.num_epochs,
                 devices=arguments.devices,
                 on_start=lambda setup: shown.follow(Progress.of(setup)),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )
-    if finished and arguments.num_configs in (None, request.num_configs):
+    there = arguments.num_configs in (None, request.num_configs), arguments.num_epochs in (None, request.num_epochs)
+    if finished and all(there):
         print(f"{arguments.run} is finished: nothing was trained.", file=sys.stderr)
     tell(results, arguments.run, as_json=arguments.json)
     return 0

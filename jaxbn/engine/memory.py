@@ -38,7 +38,8 @@ def check_memory(plan: Plan, device: Device) -> None:
     needed = plan.host_bytes + (plan.bytes if on_cpu else 0)
     if free is not None and needed > SPARE * free:
         fits = int(plan.num_trials * SPARE * free / needed)
-        why = "states that wait for a decision" if plan.waiting_bytes * 2 > needed else "curves, results and data"
+        why = "states that are kept" if plan.kept_bytes * 2 > needed else "curves, results and data"
+        why = "states that wait for a decision" if plan.waiting_bytes * 2 > needed else why
         raise UserError(
             f"{plan.num_trials:,} trials need about {needed / 1e9:.1f} GB of memory, mostly for {why}, and "
             f"{free / 1e9:.1f} GB are free: train at most {fits:,} at once"

@@ -6,10 +6,12 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import jax
+
 from jaxbn import markup
 from jaxbn.engine import cost
 from jaxbn.engine.ladder import tile_step_seconds
-from jaxbn.engine.programs import Problem, Program, of_evaluate, sizes_of
+from jaxbn.engine.programs import Problem, Program, arguments, of_evaluate, sizes_of
 from jaxbn.engine.tiles import Member, Tile, pack
 from jaxbn.nn.types import Spec
 from jaxbn.search import Padding, Rung
@@ -18,6 +20,8 @@ HELD = 1.25
 """For each that will survive a rung, so many states of trained trials are held until those that cannot are let go."""
 TRIAL_BYTES = 10_000
 """What is kept on the host of a trial beside its curve: configuration, tile, rows of tables; measured."""
+NAME_BYTES = 120
+"""What a file takes to name an array and say where it is; measured."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Plan:
         loads: of the whole sweep.
         rates: what the estimate assumes of the machine.
         counted: specifications and batch sizes whose programs are compiled for the number of steps in an epoch.
+        keeps: whether the states of all trials that train to the last rung are held until everything has ended.
     """
 
     problems: tuple[Problem, ...]
@@ -70,6 +75,7 @@ class Plan:
     loads: tuple[Load, ...]
     rates: cost.Rates
     counted: frozenset[tuple[Spec, int]] = frozenset()
+    keeps: bool = False
 
     @property
     def problem(self) -> Problem:
@@ -89,8 +95,8 @@ class Plan:
     def tile_size(self, spec: Spec, rung: int) -> int:
         """T of a specification up to a rung."""
         ladder = self.ladders.get(shape_of(spec, self.problem))
-        # A shape that no probe has is rare: a tile of two does.
-        return ladder[rung] if ladder else 2
+        # A shape that no probe has is rare: a tile of two does. Rungs that were added later take the last T.
+        return ladder[min(rung, len(ladder) - 1)] if ladder else 2
 
     def program(self, spec: Spec, batch_size: int, fold: int, rung: int) -> Program:
         """The epoch program of a specification and batch size up to a rung."""
@@ -140,6 +146,31 @@ class Plan:
                 for load in self.loads
             ),
         )
+
+    def lengthened(self, rungs: Sequence[Rung]) -> "Plan":
+        """The same for more epochs: all that train to its last rung are held there and train on.
+
+        Args:
+            rungs: as many epochs and survivors as it has, up to its last one; then others.
+        """
+        last, longer = len(self.rungs) - 1, rungs[len(self.rungs) - 1].epochs - self.num_epochs
+        ends = [load for load in self.loads if load.rung == last]
+        loads = [load for load in self.loads if load.rung != last]
+        loads += [dataclasses.replace(load, epochs=load.epochs + longer) for load in ends]
+        for place in range(last + 1, len(rungs)):
+            share = sum(rungs[place].survivors) / max(sum(self.rungs[-1].survivors), 1)
+            loads += [
+                dataclasses.replace(
+                    load,
+                    rung=place,
+                    epochs=rungs[place].epochs - rungs[place - 1].epochs,
+                    tiles=load.tiles * share,
+                    members=load.members * share,
+                    flops_per_row=load.flops_per_row * share,
+                )
+                for load in ends
+            ]
+        return dataclasses.replace(self, rungs=tuple(rungs), loads=tuple(loads), keeps=True)
 
     @property
     def largest_tile(self) -> int:
@@ -230,11 +261,19 @@ class Plan:
         return round(sum(states[: math.ceil(most)]) * max(most / max(len(states), 1), 1))
 
     @property
+    def kept_bytes(self) -> int:
+        """Bytes of the states that are held to the end, as files hold them; none where none are."""
+        if not self.keeps:
+            return 0
+        ends = (load for load in self.loads if load.rung == len(self.rungs) - 1)
+        return round(sum(load.members * _state_bytes(load.program) for load in ends))
+
+    @property
     def host_bytes(self) -> int:
         """Bytes of host memory that grow with the number of trials."""
         # Four times, because tables are made of it.
         curve = 4 * 8 * self.num_epochs * (1 + len(self.problem.metrics))
-        return self.num_trials * (TRIAL_BYTES + curve) + self.waiting_bytes
+        return self.num_trials * (TRIAL_BYTES + curve) + self.waiting_bytes + self.kept_bytes
 
     def __str__(self) -> str:
         """The plan as tables: a line for each program, and, where there are several, one for each rung."""
@@ -263,7 +302,7 @@ class Plan:
             lines.append(
                 (
                     str(number),
-                    "-".join(map(str, spec.widths)) or "none",
+                    _network(spec),
                     str(spec.batch_size),
                     "|".join(spec.optimizers),
                     str(program.tile_size),
@@ -281,6 +320,7 @@ class Plan:
             f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
             f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
             f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
+            *([f"states to train on from: {self.kept_bytes / 1e6:.1f} MB on the disk"] if self.keeps else []),
         ]
 
     def _rung_lines(self) -> list[tuple[str, ...]]:
@@ -305,6 +345,19 @@ class Plan:
 def _table(lines: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
+
+
+def _state_bytes(program: Program) -> int:
+    """Bytes of the state of one member in a file."""
+    state = arguments(dataclasses.replace(program, tile_size=1))[1]
+    return sum(leaf.size * leaf.dtype.itemsize + NAME_BYTES for leaf in jax.tree.leaves(state))
+
+
+def _network(spec: Spec) -> str:
+    """What tells networks apart: widths of hidden layers, or what shapes an architecture."""
+    if spec.architecture is None:
+        return "-".join(map(str, spec.widths)) or "none"
+    return ", ".join(f"{name} {value}" for name, value in spec.own) or spec.architecture.name
 
 
 def shape_of(spec: Spec, problem: Problem) -> Program:

@@ -131,10 +131,10 @@ function buildPlan() {
 }
 
 function programTable(plan) {
-  const heads = ["", "widths", "batch", "optimizers", "activation", "normalization", "precision", "members of a tile"];
+  const heads = ["", "network", "batch", "optimizers", "activation", "normalization", "precision", "members of a tile"];
   const rows = plan.programs.map((one, i) => [
     String(i + 1),
-    one.widths.join("-") || "none",
+    Object.entries(one.own || {}).map((pair) => pair.join(" ")).join(", ") || one.widths.join("-") || "none",
     String(one.batch_size),
     one.optimizers.join(", "),
     one.activation,

@@ -84,8 +84,7 @@ def load(folder: Path, setup: Setup, clock: Clock) -> SweepState:
         # The baseline is linear whatever is searched.
         read = functools.partial(from_values, architecture=setup.architecture if part == "records" else None)
         _fill(getattr(state, part), plain[part], _below(f"{part}/", arrays), setup, read)
-    size = int((state.records.rounds == state.round).sum())
-    if state.rung > len(setup.scheduler.rungs(size, setup.plan.num_epochs) if size else ()):
+    if state.rung > (0 if state.alive is None else len(state.rungs(setup))):
         raise ValueError(f"no rung {state.rung}")
     for tile in plain["begun"]:
         trials = tuple(tile["trials"])
@@ -113,13 +112,13 @@ def _check_tile(arrays: Arrays, count: int, num_metrics: int) -> None:
 
 def _place(state: SweepState, plain: Mapping[str, Any], setup: Setup) -> None:
     """Where in the search it is."""
-    rung, number, alive = plain["rung"], plain["round"], plain["alive"]
+    rung, number, alive = plain["rung"], plain["leg"], plain["alive"]
     known = range(len(plain["records"]["configs"]))
-    if not (isinstance(number, int) and 0 <= number <= len(setup.rounds) and isinstance(rung, int) and rung >= 0):
-        raise ValueError(f"no place in the search: round {number!r}, rung {rung!r}")
+    if not (isinstance(number, int) and 0 <= number <= len(setup.legs) and isinstance(rung, int) and rung >= 0):
+        raise ValueError(f"no place in the search: leg {number!r}, rung {rung!r}")
     if alive is not None and not (isinstance(alive, list) and all(type(one) is int and one in known for one in alive)):
         raise ValueError("configurations that there are not")
-    state.round, state.rung = number, rung
+    state.leg, state.rung = number, rung
     state.alive = None if alive is None else np.array(alive, int)
 
 
@@ -128,7 +127,7 @@ TILE_ARRAYS = ("first_loss", "train_loss", "scores", "epochs", "diverged")
 
 def _plain(state: SweepState) -> dict[str, Any]:
     return {
-        "round": state.round,
+        "leg": state.leg,
         "rung": state.rung,
         "alive": None if state.alive is None else state.alive.tolist(),
         "seconds": vars(state.clock.seconds()),

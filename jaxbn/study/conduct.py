@@ -18,7 +18,7 @@ from jaxbn.study import run_dir as directory
 from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
 from jaxbn.study.interrupt import Interrupted, Interrupts
 from jaxbn.study.judge import best_linear, constant, fitted, judge
-from jaxbn.study.keeper import Keeper
+from jaxbn.study.keeper import Keeper, keep
 from jaxbn.study.loop import Listener, listening, search
 from jaxbn.study.records import Records
 from jaxbn.study.request import request_of
@@ -71,6 +71,9 @@ def conduct(
             shutil.rmtree(folder)
         raise nothing_left(setup, state.records)
     if folder is not None:
+        if setup.settings.keep_states:
+            with directory.told(folder):
+                keep(folder / directory.STATES, state)
         directory.finish(folder, results.run())
     return results
 

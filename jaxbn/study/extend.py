@@ -1,62 +1,159 @@
-"""More configurations for a sweep that was begun, or that is finished: a further round of it.
+"""More epochs, or more configurations, for a sweep that was begun, or that is finished.
 
-What was trained stays as it is. Programs, padding and tile sizes stay too, so the further round depends on what the run
-holds and on how many configurations are added, and on nothing else.
+What was trained stays as it is. Programs, padding and tile sizes stay too, so what comes of it depends on what the run
+holds and on what is added, and on nothing else. More configurations are a further round; more epochs are a further leg
+of every round, which its trials go on to from the states that they ended in.
 """
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
 from jaxbn.errors import UserError
+from jaxbn.study import checkpoint
 from jaxbn.study.clock import Clock
+from jaxbn.study.keeper import BROKEN, generations
+from jaxbn.study.leg import Lengthened
 from jaxbn.study.per_config import config_of
 from jaxbn.study.records import Ancestry, Records
 from jaxbn.study.results import Results
+from jaxbn.study.run_dir import STATES
 from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 
 
-def extended(setup: Setup, num_configs: int) -> Setup:
-    """The sweep with more configurations.
+def extended(
+    state: SweepState, setup: Setup, *, num_configs: int | None, num_epochs: int | None
+) -> tuple[SweepState, Setup]:
+    """A sweep with more epochs, and then with more configurations.
 
     Args:
+        state: how far it is.
         setup: as it was begun, or extended before.
-        num_configs: how many configurations it is to have in all.
+        num_configs: how many configurations it is to have in all; None: no more.
+        num_epochs: how many epochs each trial is to have in all; None: no more.
+
+    Returns:
+        How far it then is, and the sweep.
 
     Raises:
-        UserError: it has as many already, or a further round makes no sense.
+        UserError: it has more already, or it cannot be extended soundly.
     """
-    asked, there = setup.settings, sum(setup.rounds)
+    if setup.settings.limit is not None:
+        raise UserError(f"{setup.settings.limit}, however many configs and epochs: sweep anew")
+    more = setup
+    if num_epochs is not None:
+        more = _with_epochs(state, more, num_epochs)
+    if num_configs is not None:
+        more = _with_configs(more, num_configs)
+    return _taken_over(state, setup, more), more
+
+
+def _with_configs(setup: Setup, num_configs: int) -> Setup:
+    there = sum(setup.rounds)
     if num_configs < there:
         raise UserError(f"the run has {there:,} configs, more than num_configs = {num_configs:,}: ask for more")
     if setup.space is None:
         raise UserError("the configurations of the run were listed, so there is nowhere to take more: sweep others")
     if setup.sampler.whole:
         raise UserError(f"a {setup.sampler.name} is whole and cannot go on: sweep a larger one")
-    if asked.time_budget is not None or asked.target_score is not None:
-        limit = "time_budget" if asked.time_budget is not None else "target_score"
-        raise UserError(f"the run ends at its {limit} of {getattr(asked, limit):g}, however many configs: sweep anew")
     return setup.with_round(num_configs - there)
 
 
-def taken_over(state: SweepState, before: Setup) -> SweepState:
-    """How far a sweep is, in the same one extended: its baseline, whose trials come last, has other numbers now."""
-    beyond = sum(before.rounds) * state.records.repeats
-    return dataclasses.replace(state, begun={trial: tile for trial, tile in state.begun.items() if trial < beyond})
+def _with_epochs(state: SweepState, setup: Setup, num_epochs: int) -> Setup:
+    there = setup.settings.num_epochs
+    dataclasses.replace(setup.settings, num_epochs=num_epochs)  # Whether it is a number of epochs at all.
+    if num_epochs < there:
+        raise UserError(f"the run has {there:,} epochs, more than num_epochs = {num_epochs:,}: ask for more")
+    _check_decay(state.records, there)
+    _check_rungs(setup, num_epochs)
+    _check_states(state.records)
+    judged = state.leg == len(setup.legs)
+    if judged and not state.records.states:
+        raise UserError("no trial of the run can train on, as each has diverged or was ended: sweep others")
+    return setup.with_epochs(Lengthened(num_epochs, len(setup.rounds), judged))
 
 
-def finished(results: Results, setup: Setup, clock: Clock) -> SweepState:
-    """The state in which a sweep ended, from what it wrote; the baseline trains again, beside what is added.
+def _check_decay(records: Records, there: int) -> None:
+    """Refuse where the learning rate would have been another one in the epochs that there are."""
+    lived = [*enumerate(records.configs), *((line.trial // records.repeats, line.config) for line in records.lineage)]
+    cosine = {number for number, config in lived if config.decay_kind == "cosine"}
+    if cosine:
+        raise UserError(
+            f"{len(cosine):,} of {len(records.configs):,} configs have a cosine decay, which ends at {there:,} epochs, "
+            "so with more all their epochs would be others: sweep anew, or search other decay kinds"
+        )
+
+
+def _check_rungs(setup: Setup, num_epochs: int) -> None:
+    """Refuse where the scheduler would have decided otherwise in the epochs that there are.
+
+    It has not where the rungs are the same up to the last one, which alone may now lie later.
+    """
+    there = setup.settings.num_epochs
+    for size in filter(None, setup.rounds):
+        before, after = (setup.scheduler.rungs(size, epochs) for epochs in (there, num_epochs))
+        last = len(before) - 1
+        same = len(after) > last and after[:last] == before[:last] and after[last].survivors == before[last].survivors
+        if not same or after[last].epochs < there:
+            then, now = ("-".join(str(rung.epochs) for rung in rungs) for rungs in (before, after))
+            raise UserError(
+                f"{setup.scheduler.name} to {num_epochs:,} epochs ranks at {now} and stops others than this run did, "
+                f"which ranked at {then}: give a number of epochs that its rungs lead to, or sweep anew"
+            )
+
+
+def _check_states(records: Records) -> None:
+    """Refuse where trials have ended that would train on, and their states have gone."""
+    trials = np.arange(len(records.epochs))
+    held = np.isin(trials, [*records.states])
+    going = ~np.isin(trials // records.repeats, [*records.released]) & ~(records.diverged | records.pruned)
+    lost = (records.epochs > 0) & going & ~records.patient & ~held
+    if lost.any():
+        raise UserError(
+            f"the run has not kept the states of {lost.sum():,} of its {len(trials):,} trials, without which they "
+            "cannot train on: sweep again with keep_states=True (--keep-states)"
+        )
+
+
+def _taken_over(state: SweepState, before: Setup, after: Setup) -> SweepState:
+    """How far a sweep is, in the same one extended.
+
+    Its baseline, whose trials come last, has other numbers now; where epochs were added it trains anew.
+    """
+    beyond, records, linear = sum(before.rounds) * state.records.repeats, state.records, state.linear
+    if after.settings.num_epochs > before.settings.num_epochs:
+        records.lengthen(after.settings.num_epochs)
+        linear = SweepState.fresh(after, state.clock).linear
+    begun = {trial: tile for trial, tile in state.begun.items() if trial < beyond}
+    return dataclasses.replace(state, linear=linear, begun=begun)
+
+
+def finished(folder: Path, setup: Setup, clock: Clock) -> SweepState:
+    """The state in which a sweep ended, from what it wrote.
+
+    Where the states of its trials were not kept it is without them, and the baseline trains again.
 
     Args:
-        results: of the sweep, from its folder.
+        folder: of its run.
         setup: of the sweep.
         clock: of the process that goes on with it.
 
     Raises:
-        UserError: its tables are not what a sweep writes.
+        UserError: the files are not what a sweep writes.
     """
+    for kept in generations(folder / STATES):
+        try:
+            return checkpoint.load(kept, setup, clock)
+        except BROKEN as error:
+            raise UserError(
+                f"the states that the run kept are broken ({error}): remove {folder / STATES} to go on without them"
+            ) from error
+    return _from_tables(Results.load(folder, architecture=setup.architecture), setup, clock)
+
+
+def _from_tables(results: Results, setup: Setup, clock: Clock) -> SweepState:
     from polars.exceptions import PolarsError
 
     state = SweepState.fresh(setup, dataclasses.replace(clock, before=results.seconds))
@@ -64,7 +161,7 @@ def finished(results: Results, setup: Setup, clock: Clock) -> SweepState:
         _fill(state.records, results, setup)
     except (LookupError, ValueError, TypeError, PolarsError) as error:
         raise UserError(f"the tables of the run do not go together ({error}): sweep anew") from error
-    state.round = len(setup.rounds)
+    state.leg = len(setup.legs)
     return state
 
 

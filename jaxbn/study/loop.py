@@ -11,6 +11,7 @@ from jaxbn.engine.run import Compiled, Event, TileEpoch, Trainer
 from jaxbn.search import Cohort, Config, Edit, Rung
 from jaxbn.search.schedule import brackets_of
 from jaxbn.study.clock import Clock
+from jaxbn.study.leg import Leg
 from jaxbn.study.records import Records
 from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
@@ -50,17 +51,20 @@ class Resumed:
     @classmethod
     def at(cls, setup: Setup, state: SweepState) -> "Resumed":
         """Where a state is."""
-        records, before = state.records, setup.rounds[: state.round]
-        alive = 0 if state.alive is None else len(state.alive) * records.repeats
-        ranked = sum(len(setup.scheduler.rungs(size, setup.plan.num_epochs)) for size in before) + state.rung
-        return cls(int(records.epochs.sum()), len(records.epochs) - alive, ranked)
+        records, begun = state.records, state.alive is not None
+        alive = waiting(setup, records, state.leg + begun)
+        ranked = sum(len(setup.planned(leg)) for leg in setup.legs[: state.leg])
+        if state.alive is not None:
+            alive, leg = np.union1d(alive, state.alive), setup.legs[state.leg]
+            ranked += state.rung - leg.first(setup.rungs(leg, setup.rounds[leg.round]))
+        return cls(int(records.epochs.sum()), len(records.epochs) - len(alive) * records.repeats, ranked)
 
 
 Listener = Callable[[Event | Ranked | Resumed], None]
 
 
 def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, between: Callable[[bool], None]) -> None:
-    """Fill the records: round by round, rung by rung, until everything is tried or the trainer has been stopped.
+    """Fill the records: leg by leg, rung by rung, until everything is tried or the trainer has been stopped.
 
     Args:
         setup: what has been settled.
@@ -71,21 +75,22 @@ def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, be
             or to leave.
     """
     records = state.records
-    while state.round < len(setup.rounds):
+    while state.leg < len(setup.legs):
+        leg = setup.legs[state.leg]
         if state.alive is None:
-            configs = setup.configs if state.round == 0 else propose(setup, records, setup.rounds[state.round])
-            state.alive, state.rung = begin(setup, records, configs), 0
-        size = int((records.rounds == state.round).sum())
-        rungs = setup.scheduler.rungs(size, setup.plan.num_epochs) if size else ()
+            state.alive = begin(setup, records, leg)
+            state.rung = leg.first(state.rungs(setup))
+        rungs = state.rungs(setup)
         while state.rung < len(rungs) and len(state.alive):
-            climb(setup, trainer, state, rungs, between)
+            if rungs[state.rung].epochs > leg.start:
+                climb(setup, trainer, state, rungs, between)
             decide(setup, trainer, state, rungs, tell)
             between(True)
-        records.finish()
+        records.finish(keep=setup.keeps(state.leg))
         # Where it was killed after the target had been reached, another trainer had been stopped.
         if trainer.stopped or reached(setup, records):
             return
-        state.round, state.alive = state.round + 1, None
+        state.leg, state.rung, state.alive = state.leg + 1, 0, None
         between(True)
 
 
@@ -110,7 +115,7 @@ def climb(
         if result.trials[0] >= beyond:
             linear.record(result, first_trial=beyond)
         else:
-            records.record(result, goes_on=not last)
+            records.record(result, goes_on=not last or setup.keeps(state.leg))
             held += len(result.trials)
             if held > room:
                 held = thin(setup, records, here, rungs[state.rung + 1])
@@ -131,8 +136,9 @@ def decide(setup: Setup, trainer: Trainer, state: SweepState, rungs: tuple[Rung,
         records.apply(cohort, edit, trace=setup.scheduler.edits)
         kept = cohort.numbers[edit.keep]
     state.alive, state.rung = kept, state.rung + 1
+    lasting = np.union1d(kept, np.intersect1d(cohort.numbers, waiting(setup, records, state.leg + 1)))
     repeats = records.repeats
-    tell(Ranked(rung.epochs, len(cohort) * repeats, len(kept) * repeats, best_score(records)))
+    tell(Ranked(rung.epochs, len(cohort) * repeats, len(lasting) * repeats, best_score(records)))
 
 
 def thin(setup: Setup, records: Records, cohort: Cohort, rung: Rung) -> int:
@@ -163,9 +169,18 @@ def propose(setup: Setup, records: Records, num_configs: int) -> list[Config]:
     return setup.sampler.propose(setup.settings.seed, setup.space, records.history(), num_configs)[:num_configs]
 
 
-def begin(setup: Setup, records: Records, configs: list[Config]) -> np.ndarray:
-    """Take in the configurations of a round; their numbers come back."""
-    rungs = setup.scheduler.rungs(len(configs), setup.plan.num_epochs) if configs else ()
+def waiting(setup: Setup, records: Records, number: int) -> np.ndarray:
+    """Configurations that train on in a leg of that number or a later one."""
+    rounds = [leg.round for leg in setup.legs[number:] if leg.start]
+    return np.flatnonzero(records.lasting() & np.isin(records.rounds, rounds))
+
+
+def begin(setup: Setup, records: Records, leg: Leg) -> np.ndarray:
+    """The configurations of a leg: those that go on, or those of a new round, which are taken in."""
+    if leg.start:
+        return np.flatnonzero(records.lasting() & (records.rounds == leg.round))
+    configs = setup.configs if leg.round == 0 else propose(setup, records, setup.rounds[leg.round])
+    rungs = setup.rungs(leg, len(configs))
     brackets = brackets_of(setup.settings.seed, rungs) if rungs else np.zeros(0, int)
     numbers = records.add(configs, brackets)
     if setup.scheduler.edits:
@@ -180,7 +195,7 @@ def cohort_of(setup: Setup, state: SweepState, rungs: tuple[Rung, ...]) -> Cohor
     numbers, records = state.alive, state.records
     assert numbers is not None
     configs = tuple(records.config(number) for number in numbers.tolist())
-    epoch = rungs[state.rung - 1].epochs if state.rung else 0
+    epoch = max(setup.legs[state.leg].start, rungs[state.rung - 1].epochs if state.rung else 0)
     return Cohort(numbers, records.brackets[numbers], configs, setup.spec_of, epoch, setup.space)
 
 

@@ -72,9 +72,9 @@ class Progress:
     def of(cls, setup: "Setup") -> "Progress":
         """What is to be shown of a sweep."""
         repeats, segments = setup.settings.repeats, []
-        for size in setup.rounds:
-            before = 0
-            for rung in setup.scheduler.rungs(size, setup.plan.num_epochs):
+        for leg in setup.legs:
+            before = leg.start
+            for rung in setup.planned(leg):
                 segments.append(sum(rung.survivors) * repeats * (rung.epochs - before))
                 before = rung.epochs
         return cls(

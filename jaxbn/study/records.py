@@ -134,6 +134,12 @@ class Records:
             setattr(self, name, np.concatenate([old, new]))
         return numbers
 
+    def lengthen(self, num_epochs: int) -> None:
+        """Make room for the curves of more epochs."""
+        more = (0, num_epochs - self.train_loss.shape[1])
+        self.train_loss = np.pad(self.train_loss, ((0, 0), more), constant_values=np.nan)
+        self.scores = np.pad(self.scores, ((0, 0), more, (0, 0)), constant_values=np.nan)
+
     def copy(self) -> "Records":
         """The records as they are now, for another thread; weights and states are never changed in place."""
         held = {
@@ -146,6 +152,10 @@ class Records:
         """The hyperparameters that a configuration trains on with."""
         return self.changes.get(number, (self.configs[number], number))[0]
 
+    def _source(self, number: int) -> int:
+        """The configuration whose state a configuration trains on from."""
+        return self.changes.get(number, (self.configs[number], number))[1]
+
     def trials(self, numbers: np.ndarray) -> np.ndarray:
         """Trials of configurations, [len(numbers), k]."""
         return np.asarray(numbers)[:, None] * self.repeats + np.arange(self.repeats)[None, :]
@@ -153,14 +163,14 @@ class Records:
     def members(self, numbers: np.ndarray, folds: int, *, start: int, first_trial: int = 0) -> list[Member]:
         """The trials of configurations that have not trained for more than `start` epochs, as the engine takes them.
 
-        They are numbered from `first_trial`.
+        They are numbered from `first_trial`. Those that diverged do not train on, unless from another's state.
         """
         found = []
         for number in numbers.tolist():
-            config, source = self.changes.get(number, (self.configs[number], number))
+            config, source = self.config(number), self._source(number)
             for place in range(self.repeats):
                 trial = number * self.repeats + place
-                if self.epochs[trial] > start:
+                if self.epochs[trial] > start or (self.diverged[trial] and source == number):
                     continue
                 found.append(
                     Member(
@@ -266,7 +276,9 @@ class Records:
                 self._end(trial, old[trial].variables)
         kept, sources = (self.trials(cohort.numbers[places]).ravel() for places in (edit.keep, edit.source))
         self.released.clear()
-        self.states = {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
+        own = set(self.trials(cohort.numbers).ravel().tolist())
+        self.states = {trial: state for trial, state in self.states.items() if trial not in own}
+        self.states |= {trial: old[source] for trial, source in zip(kept.tolist(), sources.tolist(), strict=True)}
         self.forget()
         if trace:
             self.plan_changes(cohort, edit)
@@ -279,13 +291,19 @@ class Records:
             number: (config, source) for number, source, config in zip(numbers, sources, edit.configs, strict=True)
         }
 
-    def finish(self) -> None:
-        """Nobody trains on: a round is over, or was stopped."""
-        for trial, state in list(self.states.items()):
-            number = trial // self.repeats
-            if self.changes.get(number, (None, number))[1] == number:
-                self._end(trial, state.variables)
-        self.states, self.changes = {}, {}
+    def finish(self, *, keep: bool = False) -> None:
+        """Nobody trains on: a leg is over, or was stopped.
+
+        Args:
+            keep: whether everybody has trained to the end, and states are needed later; of those that diverged never.
+        """
+        # Who was stopped may hold the state of another, from which it was to go on.
+        own = [trial for trial in self.states if keep or self._source(trial // self.repeats) == trial // self.repeats]
+        states = {trial: self.states[trial] for trial in own}
+        for trial in self._candidates(np.array(own, int)):
+            self._end(trial, states[trial].variables)
+        self.states = {trial: state for trial, state in states.items() if keep and not self.diverged[trial]}
+        self.changes = {}
         self.released.clear()
         self.forget()
 
@@ -325,6 +343,11 @@ class Records:
         """Whether some trial of a configuration diverged or has no score."""
         score = self.final(numbers)[:, self.rank_by]
         return self.diverged[self.trials(numbers)].any(1) | ~np.isfinite(score)
+
+    def lasting(self) -> np.ndarray:
+        """Whether each configuration was neither stopped by the scheduler nor ended by patience, bool [n]."""
+        everyone = self.trials(np.arange(len(self.configs)))
+        return ~(self.pruned | self.patient)[everyone].any(1)
 
     def ranking(self, numbers: np.ndarray) -> np.ndarray:
         """Configurations from best to worst.

@@ -17,6 +17,7 @@ from jaxbn.errors import UserError
 from jaxbn.nn.types import Architecture
 from jaxbn.search import Config, Space, from_values
 from jaxbn.study.architecture import from_record, recorded
+from jaxbn.study.leg import Lengthened
 from jaxbn.study.origin import Origin
 from jaxbn.study.settings import Settings, enqueued
 from jaxbn.study.setup import Settled, Setup, set_up
@@ -74,6 +75,7 @@ def request_of(setup: Setup) -> Request:
         rates=dataclasses.asdict(setup.plan.rates),
         halvings=setup.halvings,
         added=list(setup.added),
+        lengthened=[more._asdict() for more in setup.lengthened],
         x64=_x64(),
         architecture=recorded(setup.architecture),
     )
@@ -147,7 +149,8 @@ def setup_of(
         read = functools.partial(from_values, architecture=architecture)
         listed = None if request.listed is None else [read(**config) for config in request.listed]
         begun_with = request.num_configs - sum(request.added)
-        settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added))
+        lengthened = tuple(Lengthened(**more) for more in request.lengthened)
+        settled = Settled(begun_with, Rates(**request.rates), request.halvings, tuple(request.added), lengthened)
     except TypeError as error:
         raise UserError(f"the record of the run is broken ({error}): run the sweep again") from error
     if devices is not None:

@@ -7,6 +7,7 @@ NAME/
   lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
   report.html       where somebody asked for it; it goes when the run goes on
+  states/           if they are kept: a checkpoint of the end, from which all trials can train on
   checkpoints/      while it is not finished: what it can be resumed from
   lock              while somebody writes it
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
-CHECKPOINTS, LOCK, REPORT = "checkpoints", "lock", "report.html"
+CHECKPOINTS, STATES, LOCK, REPORT = "checkpoints", "states", "lock", "report.html"
 
 
 class Run(NamedTuple):
@@ -135,7 +136,7 @@ def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
     partial = filter(_is_partial, folder.iterdir())
     tables = (folder / f"{name}.parquet" for name in TABLES)
-    for path in (*partial, folder / "best", folder / REPORT, *tables):
+    for path in (*partial, folder / "best", folder / STATES, folder / REPORT, *tables):
         if path.is_dir():
             shutil.rmtree(path)
         else:

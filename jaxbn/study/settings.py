@@ -37,6 +37,8 @@ class Settings:
         time_budget: seconds, counted from the start of the command; None: no limit.
         target_score: end as soon as a trial has it, or better: less, for a loss; None: no target.
         keep: how many of the highest-ranked configurations keep their weights.
+        keep_states: whether the states of all trials stay in the run directory, so that it can be
+            resumed for more epochs.
         tile_size: members that train together; None leaves it to the planner.
         devices: how many of the local devices train at once; None is all of them.
         precision: "float32", "tf32" or "bfloat16", of matrix products; weights, statistics and the optimizer's state
@@ -66,6 +68,7 @@ class Settings:
     time_budget: float | None = None
     target_score: float | None = None
     keep: int = 16
+    keep_states: bool = False
     tile_size: int | None = None
     devices: int | None = None
     precision: str = "float32"
@@ -85,6 +88,10 @@ class Settings:
             raise UserError(f"time_budget = {self.time_budget!r} is no number of seconds above 0: give one, such as 60")
         if self.precision not in PRECISIONS:
             raise unknown("precision", str(self.precision), PRECISIONS)
+        if not isinstance(self.keep_states, bool):
+            raise UserError(f"keep_states = {self.keep_states!r} is neither True nor False: give one of them")
+        if self.keep_states and self.limit is not None:
+            raise UserError(f"{self.limit}, so nothing trains on from its states: leave keep_states out")
         _check_enqueued(self.enqueue)
         if len(self.enqueue) > self.num_configs:
             raise UserError(
@@ -96,6 +103,14 @@ class Settings:
     def repeats(self) -> int:
         """Trials of each configuration."""
         return self.replicates * self.folds
+
+    @property
+    def limit(self) -> str | None:
+        """What ends the sweep before everything has been tried, in words; None where nothing does."""
+        for name in ("time_budget", "target_score"):
+            if getattr(self, name) is not None:
+                return f"the run ends at its {name} of {getattr(self, name):g}"
+        return None
 
 
 WHOLE = {

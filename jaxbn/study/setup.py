@@ -21,6 +21,8 @@ from jaxbn.nn.types import Architecture, Spec
 from jaxbn.search import Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler, split
 from jaxbn.search.patience import with_patience
 from jaxbn.search.propose import grid
+from jaxbn.search.schedule import Rung
+from jaxbn.study.leg import Leg, Lengthened
 from jaxbn.study.score import choose_metrics
 from jaxbn.study.settings import Settings, enqueued, settings_of
 
@@ -48,7 +50,7 @@ class Setup:
 
     Attributes:
         asked: what was asked for.
-        settings: the same, but `num_configs` is what fits the time budget.
+        settings: the same, but `num_configs` is what fits the time budget, and what was added since is counted.
         space: what is searched; None where configurations were listed.
         dataset: with what was noticed when it was read.
         folds: the splits; one without cross-validation.
@@ -57,12 +59,14 @@ class Setup:
         sampler: proposes configurations.
         scheduler: decides who trains on.
         rounds: how many configurations are proposed in each round.
+        legs: what trains when.
         configs: of the first round.
         linear: configurations of the linear baseline.
         plan: programs, and tiles of the first round.
         notes: sentences to tell the user.
         halvings: how often tiles were halved because a device had no memory left.
         added: configurations of each round that was added later.
+        lengthened: what epochs were added later.
     """
 
     asked: Settings
@@ -75,12 +79,14 @@ class Setup:
     sampler: Sampler
     scheduler: Scheduler
     rounds: tuple[int, ...]
+    legs: tuple[Leg, ...]
     configs: list[Config]
     linear: list[Config]
     plan: Plan
     notes: tuple[str, ...]
     halvings: int = 0
     added: tuple[int, ...] = ()
+    lengthened: tuple[Lengthened, ...] = ()
 
     def spec_of(self, config: Config, fold: int = 0) -> Spec:
         """What shapes the program of a configuration."""
@@ -101,9 +107,39 @@ class Setup:
             self,
             settings=dataclasses.replace(self.settings, num_configs=sum(rounds)),
             rounds=rounds,
+            legs=(*self.legs, Leg(len(self.rounds), 0, self.settings.num_epochs)),
             plan=self.plan.repeated(sum(rounds) / sum(self.rounds)),
             added=(*self.added, num_configs),
         )
+
+    def with_epochs(self, more: Lengthened) -> "Setup":
+        """The same with a further leg for each round, which shares what the plan says of programs and tiles."""
+        before, num_epochs = self.settings.num_epochs, more.num_epochs
+        note = (
+            f"trials train on from {before} to {num_epochs} epochs after the winner of {before} was judged by the test "
+            "rows, so the test score is not of rows that nobody had looked at"
+        )
+        return dataclasses.replace(
+            self,
+            settings=dataclasses.replace(self.settings, num_epochs=num_epochs),
+            legs=(*self.legs, *(Leg(number, before, num_epochs) for number in range(len(self.rounds)))),
+            plan=self.plan.lengthened(self.scheduler.rungs(self.rounds[0], num_epochs)),
+            notes=(*self.notes, note) if more.judged else self.notes,
+            lengthened=(*self.lengthened, more),
+        )
+
+    def rungs(self, leg: Leg, size: int) -> tuple[Rung, ...]:
+        """The table of rungs that a leg climbs, where its round has so many configurations."""
+        return self.scheduler.rungs(size, leg.until) if size else ()
+
+    def planned(self, leg: Leg) -> tuple[Rung, ...]:
+        """The rungs that matter of a leg, where its round has as many configurations as are to be proposed."""
+        rungs = self.rungs(leg, self.rounds[leg.round])
+        return rungs[leg.first(rungs) :]
+
+    def keeps(self, number: int) -> bool:
+        """Whether states are needed after the leg of that number: by a later one of its round, or from the disk."""
+        return self.settings.keep_states or self.legs[number].round in [leg.round for leg in self.legs[number + 1 :]]
 
     @property
     def architecture(self) -> Architecture | None:
@@ -124,12 +160,25 @@ class Settled(NamedTuple):
         rates: what was assumed of the machine; padding and tile sizes follow from it.
         halvings: how often tiles were halved since, because a device had no memory left.
         added: configurations of each round that was added since.
+        lengthened: what epochs were added since.
     """
 
     num_configs: int
     rates: Rates
     halvings: int = 0
     added: tuple[int, ...] = ()
+    lengthened: tuple[Lengthened, ...] = ()
+
+    def carried_out(self, setup: Setup) -> Setup:
+        """A sweep as it was begun, with what has changed since, in the order in which it did."""
+        for _ in range(self.halvings):
+            setup = setup.halved()
+        longer = list(self.lengthened)
+        for count in (*self.added, None):
+            while longer and longer[0].num_rounds == len(setup.rounds):
+                setup = setup.with_epochs(longer.pop(0))
+            setup = setup if count is None else setup.with_round(count)
+        return setup
 
 
 def set_up(
@@ -240,6 +289,8 @@ def set_up(
             f"{full} of {len(configs)} configs have a batch size above the {num_rows[0]} training rows: "
             "each of their steps takes all rows",
         )
+    if settings.keep_states:
+        _check_decay(configs)
     setup = Setup(
         settings,
         dataclasses.replace(settings, num_configs=sum(rounds), enqueue=settings.enqueue[: rounds[0]]),
@@ -251,17 +302,13 @@ def set_up(
         ask,
         method,
         rounds,
+        tuple(Leg(number, 0, settings.num_epochs) for number in range(len(rounds))),
         configs,
         linear,
-        plan,
+        dataclasses.replace(plan, keeps=settings.keep_states),
         (*dataset.notes, *notes),
     )
-    if settled is not None:
-        for _ in range(settled.halvings):
-            setup = setup.halved()
-        for count in settled.added:
-            setup = setup.with_round(count)
-    return setup
+    return setup if settled is None else settled.carried_out(setup)
 
 
 def proposed(ask: Sampler, settings: Settings, space: Space, wanted: int, count: int) -> list[Config]:
@@ -343,6 +390,16 @@ def _check_edits(space: Space | None) -> None:
         raise UserError(
             f"population-based training changes hyperparameters while it trains and this space searches none that may "
             f"change: search at least one of {', '.join(names)}"
+        )
+
+
+def _check_decay(configs: Sequence[Config]) -> None:
+    """Refuse before anything is trained what could not train on afterwards."""
+    cosine = sum(config.decay_kind == "cosine" for config in configs)
+    if cosine:
+        raise UserError(
+            f"{cosine} of {len(configs)} configs have a cosine decay, which ends at num_epochs, so that they could not "
+            "train on from states that are kept: search other decay kinds, or leave keep_states out"
         )
 
 

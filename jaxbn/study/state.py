@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from jaxbn.engine.tiles import Tile, TileResult
+from jaxbn.search import Rung
 from jaxbn.study.clock import Clock
 from jaxbn.study.records import Records
 from jaxbn.study.setup import Setup
@@ -18,19 +19,24 @@ class SweepState:
         records: of the trials.
         linear: of the linear baseline, which trains to the end beside the first tiles.
         clock: where time went.
-        round: the number of the round, from 0.
-        rung: the place of the rung that the cohort trains up to.
-        alive: int [m], configurations of the cohort; None before the round has begun.
+        leg: the place of the leg.
+        rung: the place of the rung that the cohort trains up to; 0 before the leg has begun.
+        alive: int [m], configurations of the cohort; None before the leg has begun.
         begun: by the number of their first trial, what tiles have learned that had not ended.
     """
 
     records: Records
     linear: Records
     clock: Clock
-    round: int = 0
+    leg: int = 0
     rung: int = 0
     alive: np.ndarray | None = None
     begun: dict[int, TileResult] = dataclasses.field(default_factory=dict)
+
+    def rungs(self, setup: Setup) -> tuple[Rung, ...]:
+        """The table of rungs of the leg that it is in, as many configurations as its round has."""
+        leg = setup.legs[self.leg]
+        return setup.rungs(leg, int((self.records.rounds == leg.round).sum()))
 
     @classmethod
     def fresh(cls, setup: Setup, clock: Clock) -> "SweepState":

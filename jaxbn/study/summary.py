@@ -163,6 +163,8 @@ class Request:
         rates: what was assumed of the machine.
         halvings: how often tiles were halved because a device had no memory left.
         added: configurations of each round that was added later; they are among `num_configs`.
+        lengthened: when epochs were added: how many each trial has since, how many rounds there were, and whether a
+            winner had been judged. Rounds up to then train on; `num_epochs` is the last of them.
         x64: whether JAX computed in float64.
         architecture: what a file holds of the architecture that was trained; None is the MLP.
     """
@@ -198,6 +200,7 @@ class Request:
     rates: dict[str, Any] = dataclasses.field(default_factory=dict)
     halvings: int = 0
     added: list[int] = dataclasses.field(default_factory=list)
+    lengthened: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     x64: bool = False
     architecture: dict[str, Any] | None = None
 

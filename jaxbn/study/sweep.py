@@ -72,6 +72,8 @@ def sweep(
     """
     began = time.perf_counter() - import_seconds
     asked = settings_of(settings)
+    if asked.keep_states and run_dir is None:
+        raise UserError("keep_states keeps them in the run directory, and there is none: say where by run_dir")
     if resume and run_dir is None:
         raise UserError("there is nothing to resume without a run_dir: say where the run is written")
     with _shown(progress, on_start, on_event) as (on_start, on_event):
@@ -106,6 +108,7 @@ def resume(
     data: Any = None,
     *,
     num_configs: int | None = None,
+    num_epochs: int | None = None,
     architecture: Architecture | None = None,
     devices: int | None = None,
     on_start: Starter | None = None,
@@ -113,15 +116,20 @@ def resume(
     import_seconds: float = 0.0,
     progress: bool = False,
 ) -> Results:
-    """Go on with a sweep that was interrupted or killed, from its newest checkpoint, or add configurations to it.
+    """Go on with a sweep that was interrupted or killed, from its newest checkpoint, or add to it.
 
-    On the same machine the trials and curves are those of a sweep that was never interrupted, bit for bit. What is
-    added is a further round; it can be added to a finished run too, whose trials stay as they are.
+    On the same machine the trials and curves are those of a sweep that was never interrupted, bit for bit.
+
+    Configurations that are added are a further round; they can be added to a finished run too, whose trials stay as
+    they are. Epochs are added to every trial that could train on: where the run is finished, or trials of it have come
+    to their end, it must have been swept with `keep_states`. With the tile sizes and the padding of the run, trials and
+    curves are those of a sweep that had so many epochs from the start. Where both are asked for, epochs come first.
 
     Args:
         run_dir: where the run is.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
         num_configs: how many configurations it is to have in all; None is as many as it was begun with or given since.
+        num_epochs: how many epochs each trial is to have in all; None is as many as it was begun with or given since.
         architecture: what the sweep trains, where that is no MLP: no file holds its code.
         devices: how many of the local devices train; None is as many as were asked for then.
         on_start: as for `sweep`.
@@ -133,16 +141,20 @@ def resume(
         The results; of a finished run, what it holds.
 
     Raises:
-        UserError: there is no run, somebody else writes it, data or versions are not the same, or nothing can be added.
+        UserError: there is no run, somebody else writes it, data or versions are not the same, or what is to be added
+            cannot be: trials have ended whose states were not kept, a cosine decay ends where the epochs did, the
+            scheduler would have stopped others, or the run ends at a time budget or a target score.
         Interrupted: as for `sweep`.
 
     Example:
         >>> import tempfile
         >>> run = tempfile.mkdtemp() + "/run"
         >>> space = Space(hidden_units=4, num_layers=1)
-        >>> _ = sweep(space, "iris", num_configs=2, num_epochs=1, run_dir=run)
+        >>> _ = sweep(space, "iris", num_configs=2, num_epochs=1, run_dir=run, keep_states=True)
         >>> len(resume(run, num_configs=3).trials)
         3
+        >>> resume(run, num_epochs=2).trials["epochs"].to_list()
+        [2, 2, 2]
     """
     clock = Clock(time.perf_counter() - import_seconds, import_seconds)
     with _shown(progress, on_start, on_event) as (on_start, on_event):
@@ -151,6 +163,7 @@ def resume(
             data,
             clock,
             num_configs=num_configs,
+            num_epochs=num_epochs,
             architecture=architecture,
             devices=devices,
             on_start=on_start,
@@ -165,31 +178,30 @@ def _resume(
     *,
     asked: Settings | None = None,
     num_configs: int | None = None,
+    num_epochs: int | None = None,
     architecture: Architecture | None = None,
     devices: int | None = None,
     on_start: Starter | None,
     on_event: Listener | None,
 ) -> Results:
-    if num_configs == directory.request_in(folder)[0].num_configs:
-        num_configs = None  # It has them, or is about to.
-    if num_configs is None and directory.ended(folder):
+    there = directory.request_in(folder)[0]
+    # What it has, or is about to have, is not added.
+    num_configs = None if num_configs == there.num_configs else num_configs
+    num_epochs = None if num_epochs == there.num_epochs else num_epochs
+    extends = num_configs is not None or num_epochs is not None
+    if not extends and directory.ended(folder):
         return Results.load(folder, architecture=architecture)
     with interrupts() as interrupted, directory.taken_up(folder) as (request, finished):
-        if num_configs is None and finished:
+        if not extends and finished:
             return Results.load(folder, architecture=architecture)
         setup = setup_of(request, asked, data, architecture=architecture, devices=devices)
         checkpoints = folder / directory.CHECKPOINTS
         notes: list[str] = []
-        state = (
-            extend.finished(Results.load(folder, architecture=architecture), setup, clock)
-            if finished
-            else newest(checkpoints, setup, clock, notes.append)
-        )
-        if num_configs is not None:
-            more = extend.extended(setup, num_configs)
-            state, setup = extend.taken_over(state, setup), more
+        state = extend.finished(folder, setup, clock) if finished else newest(checkpoints, setup, clock, notes.append)
+        if extends:
+            state, setup = extend.extended(state, setup, num_configs=num_configs, num_epochs=num_epochs)
         check_memory(setup.plan, workers(setup.settings.devices)[0])
-        if num_configs is not None:
+        if extends:
             # In this order: whoever is killed in between leaves the run as it was, or with all that it held.
             with directory.told(folder):
                 keep(checkpoints, state)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxbn.cli import main
 from jaxbn.study.results import Results
 
 SWEEP = ["sweep", "iris", "--num-configs", "12", "--num-epochs", "6", "--scheduler", "halving", "--out", "run"]
@@ -100,3 +101,63 @@ def test_there_must_be_a_run(tmp_path):
         assert err.startswith("jaxbn: cannot read") and "give a folder that jaxbn wrote" in err
         assert err.count("\n") == 1
     assert [path.name for path in tmp_path.rglob("*")] == ["photos"]
+
+
+SPACE = "[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n"
+SMALL = "sweep iris --space space.toml --num-configs 3 --num-epochs 2"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.toml").write_text(SPACE)
+    return tmp_path
+
+
+def said(capsys, line, status=0):
+    """What a command says: on stdout, or the one sentence with which it is refused."""
+    assert main(line.split()) == status
+    printed = capsys.readouterr()
+    if status:
+        assert printed.out == "" and printed.err.count("\n") == 1
+    return printed.err if status else printed.out
+
+
+def test_epochs_are_added(here, capsys):
+    said(capsys, f"{SMALL} --keep-states --out run")
+    record = json.loads(said(capsys, "resume run --num-epochs 4 --num-configs 5 --json"))
+    assert record["num_trials"] == 5 and record["num_epochs"] == 5 * 4
+    assert any("trials train on from 2 to 4 epochs" in note for note in record["notes"])
+    assert Results.load(here / "run").trials["epochs"].to_list() == [4] * 5
+    assert "jaxbn leaderboard run" in said(capsys, "resume run --num-epochs 5")
+    assert main(["resume", "run", "--num-epochs", "5", "--json"]) == 0
+    assert capsys.readouterr().err == "run is finished: nothing was trained.\n"
+
+
+def test_what_to_do_where_epochs_cannot_be_added(here, capsys):
+    said(capsys, f"{SMALL} --out run")
+    before = {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()}
+    for given, words in (
+        ("4", "sweep again with keep_states=True (--keep-states)"),
+        ("1", "the run has 2 epochs, more than num_epochs = 1"),
+        ("0", "num_epochs = 0 is no whole number of at least 1"),
+        ("-3", "num_epochs = -3 is no whole number of at least 1"),
+        ("ten", "'ten' is not a whole number"),
+        ("2.5", "'2.5' is not a whole number"),
+    ):
+        assert words in said(capsys, f"resume run --num-epochs {given}", 2)
+    assert {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()} == before
+    assert "leave keep_states out" in said(capsys, f"{SMALL} --keep-states --target-score 0.9 --out other", 2)
+    assert not (here / "other").exists()
+
+
+def test_a_plan_says_how_large_the_states_are(here, capsys):
+    plan = SMALL.replace("sweep", "plan")
+    assert "MB on the disk" in said(capsys, f"{plan} --keep-states")
+    assert json.loads(said(capsys, f"{plan} --keep-states --json"))["kept_bytes"] > 1000
+    assert json.loads(said(capsys, f"{plan} --json"))["kept_bytes"] == 0
+
+
+def test_the_help_says_how(here, capsys):
+    printed = " ".join(said(capsys, "resume --help").replace("│", "").split())
+    assert "--num-epochs N How many epochs each trial is to have in all" in printed and "--keep-states" in printed

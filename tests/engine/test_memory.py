@@ -1,5 +1,6 @@
 """What cannot fit is refused before it starts, with numbers."""
 
+import dataclasses
 import math
 import re
 
@@ -99,3 +100,13 @@ def test_a_small_device_is_refused():
 
     with pytest.raises(UserError, match="give a smaller tile_size"):
         check_memory(plan(), Small())
+
+
+def test_states_that_are_kept_count(monkeypatch):
+    kept = plan(keep_states=True, replicates=20)
+    needed = kept.host_bytes + (kept.bytes if workers()[0].platform == "cpu" else 0)
+    monkeypatch.setattr(memory, "free_bytes", lambda: needed - kept.kept_bytes / 2)
+    monkeypatch.setattr(memory, "SPARE", 1.0)
+    check_memory(dataclasses.replace(kept, keeps=False), workers()[0])
+    with pytest.raises(UserError, match="mostly for states that are kept"):
+        check_memory(kept, workers()[0])

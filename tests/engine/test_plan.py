@@ -19,7 +19,7 @@ from jaxbn.engine.programs import Problem
 from jaxbn.engine.tiles import stacked, taken
 from jaxbn.nn.types import Spec, TrainState
 from jaxbn.search import Band, Choice, Float, Int, Padding, Rung, Space, from_values
-from jaxbn.search.halving import to_the_end
+from jaxbn.search.halving import halving_rungs, to_the_end
 from jaxbn.search.propose import random
 
 RATES = cost.rates("cpu", 2)
@@ -295,3 +295,22 @@ def test_steps_are_counted_only_where_that_is_no_program_more():
     foreseen = plan_of(random(0, one_size, None, 40), one_size, rates=rates)
     assert foreseen.program(spec, batch_size, 0, 0) == program
     assert foreseen.program(spec, batch_size - 1, 0, 0).steps == 0
+
+
+@pytest.mark.parametrize("table", [to_the_end, halving_rungs])
+def test_a_plan_for_more_epochs_is_that_for_all_of_them(table):
+    space = Space(hidden_units=Int(8, 32), num_layers=1, batch_size=32)
+    configs = random(0, space, None, 81)
+    fewer, whole = (
+        plan_tiles(configs, space, [PROBLEM], num_rows=[1078], rungs=table(81, epochs), rates=RATES, tile_size=4)
+        for epochs in (9, 27)
+    )
+    longer = fewer.lengthened(table(81, 27))
+    assert (longer.rungs, longer.num_trials, longer.num_epochs) == (whole.rungs, whole.num_trials, 27)
+    assert longer.useful_flops == pytest.approx(whole.useful_flops) and longer.useful_flops > fewer.useful_flops
+    assert longer.total_train_seconds == pytest.approx(whole.total_train_seconds, rel=0.1)
+    ladder = dataclasses.replace(longer, ladders={shape: (8, 4, 2) for shape in longer.ladders})
+    (spec, *_) = {program.spec for program in longer.programs}
+    assert [ladder.tile_size(spec, rung) for rung in range(5)] == [8, 4, 2, 2, 2]
+    # Whoever came to the last rung has a state that is needed there.
+    assert longer.keeps and not fewer.keeps and fewer.kept_bytes == 0 < longer.kept_bytes

@@ -191,7 +191,7 @@ def gone_on(folder: Path) -> None:
     """A checkpoint, of which an altered one is told of and passed over."""
     setup = swept()
     state = keeper.newest(folder, setup, Clock(0.0), lambda told: None)
-    if state.round < len(setup.rounds) and state.alive is not None:
+    if state.leg < len(setup.legs) and state.alive is not None:
         state.records.members(state.alive, 1, start=0)
     state.clock.seconds()
 

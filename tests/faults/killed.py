@@ -42,7 +42,10 @@ KINDS = {
     "halving": {"scheduler": "halving", "num_epochs": 9},
     "pbt": {"scheduler": "pbt", "interval": 2, "num_epochs": 8},
     "folds": {"folds": 2, "replicates": 2, "num_epochs": 4},
+    "longer": {"num_epochs": 3, "keep_states": True},
 }
+LONGER = {"longer": 6}
+"""Epochs to which a sweep is extended when it has ended."""
 CALLS = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir")
 """Of `os`, which change the disk or make sure of a change."""
 MOST_CALLS = 200
@@ -57,6 +60,8 @@ def swept(kind: str, folder: Path) -> None:
     keeper.EVERY = 0.0
     keep_programs()
     jaxbn.sweep(SPACE, "wine", num_configs=12, tile_size=2, run_dir=folder, resume=True, **KINDS[kind])
+    if kind in LONGER:
+        jaxbn.resume(folder, num_epochs=LONGER[kind])
 
 
 def forked(work: Callable[[], None]) -> int:

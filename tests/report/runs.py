@@ -4,11 +4,14 @@ import dataclasses
 import json
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import polars as pl
 import pytest
+from flax import linen as nn
 
 from jaxbn import Choice, Float, Int, Space, load_data, sweep
+from jaxbn.interop.flax import from_linen
 from jaxbn.search import propose
 from jaxbn.study.frames import hyperparameter_columns
 
@@ -22,6 +25,22 @@ SPACE = Space(
 FIXED = Space(learning_rate=Float(0.01, 0.1, scale="log"), hidden_units=4, num_layers=1)
 ENDLESS = Space(learning_rate=Float(0.1, 1e6, scale="log"), optimizer="sgd", hidden_units=4, num_layers=1)
 LISTED = [{"learning_rate": 0.01, "hidden_units": 8, "num_layers": 1}, {"hidden_units": (4, 8), "optimizer": "adamw"}]
+
+
+class Net(nn.Module):
+    """A network that is no MLP of jaxbn's."""
+
+    num_outputs: int
+    features: int = 4
+    slope: float = 0.1
+
+    @nn.compact
+    def __call__(self, x, *, where):
+        x = nn.Dense(self.features)(x)
+        return nn.Dense(self.num_outputs)(jnp.maximum(x, self.slope * x))
+
+
+FLAX = Space(architecture=from_linen(Net, traced=("slope",)), features=Choice(3, 5), slope=Float(0, 0.5))
 NASTY = ["</script><script>alert(1)</script>", "\"&'<img src=x onerror=alert(2)>", "plain\u2028name"]
 
 
@@ -53,6 +72,7 @@ KINDS = {
     "diverged": lambda: sweep(ENDLESS, "iris", num_configs=12, num_epochs=3),
     "listed": lambda: sweep(listed(), "iris", num_epochs=2),
     "one": lambda: sweep(Space(hidden_units=4, num_layers=1), "iris", num_configs=1, num_epochs=1),
+    "flax": lambda: sweep(FLAX, "iris", num_configs=4, num_epochs=2),
     "nasty": lambda: sweep(FIXED, nasty(), num_configs=3, num_epochs=2),
 }
 made = {}

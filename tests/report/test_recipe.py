@@ -16,14 +16,13 @@ from jaxbn.report.recipe import recipe, toml
 from tests.report.runs import of, record_in
 
 
-def again(record, folder, monkeypatch):
+def again(record, folder, monkeypatch, **names):
     """The best config, and its score, of what a report says to paste."""
     monkeypatch.chdir(folder)
     steps = record["recipe"]
     for name, text in steps["files"].items():
         Path(name).write_text(text)
     if steps["language"] == "python":
-        names = {}
         exec(compile(steps["text"], "recipe", "exec"), names)
         summary = names["results"].summary
         return summary.best.config, summary.best.validation
@@ -37,9 +36,10 @@ def again(record, folder, monkeypatch):
     return best["config"], best["validation"]
 
 
-@of("plain", "regression", "loss", "replicates", "halving", "pbt", "listed", "one")
+@of("plain", "regression", "loss", "replicates", "halving", "pbt", "listed", "one", "flax")
 def test_it_can_be_run_again(results, tmp_path, monkeypatch):
-    config, validation = again(record_in(page(results, "name")), tmp_path, monkeypatch)
+    record = record_in(page(results, "name"))
+    config, validation = again(record, tmp_path, monkeypatch, architecture=results.architecture)
     best = results.summary.best
     assert {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()} == best.config
     assert validation == pytest.approx(best.validation, rel=1e-3)
