@@ -1,7 +1,6 @@
 """How to run a sweep again: a command, or a program where no command can say it."""
 
 import dataclasses
-import itertools
 import json
 import pprint
 import shlex
@@ -115,10 +114,11 @@ def _commands(request: Request, asked: Mapping[str, Any]) -> str:
     words += [word for name in _files(request, asked) for word in (f"--{Path(name).stem}", name)]
     for name, value in _unusual(asked).items():
         if name != "keep":
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    if request.added:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    extended = _extended(request, asked)
+    if extended:
         words += ["--out", AGAIN]
-    more = [f"jaxbn resume {AGAIN} --num-configs {total}" for total in _totals(request, asked)]
+    more = [f"jaxbn resume {AGAIN} --{name.replace('_', '-')} {number}" for name, number in extended]
     return "\n".join([_wrapped(words), *more])
 
 
@@ -168,14 +168,13 @@ def _program(request: Request, asked: Mapping[str, Any]) -> str:
         settings["enqueue"] = "enqueue"
     if asked["sampler"] not in SAMPLERS:
         settings["sampler"] = "sampler"
-    if request.added:
+    extended = _extended(request, asked)
+    if extended or asked.get("keep_states"):
         settings["run_dir"] = repr(AGAIN)
     told = "".join(f"    {name}={value},\n" for name, value in settings.items())
     again = "" if request.architecture is None else ", architecture=architecture"
     lines += [f"results = jaxbn.sweep(\n    space,\n    data,\n{told})"]
-    lines += [
-        f"results = jaxbn.resume({AGAIN!r}, data, num_configs={total}{again})" for total in _totals(request, asked)
-    ]
+    lines += [f"results = jaxbn.resume({AGAIN!r}, data, {name}={number}{again})" for name, number in extended]
     return "\n".join(lines)
 
 
@@ -189,9 +188,15 @@ def _reading(request: Request) -> str:
     return ", ".join([source, *words, *(["header=False"] if reading["header"] is False else [])])
 
 
-def _totals(request: Request, asked: Mapping[str, Any]) -> list[int]:
-    """How many configurations there were after each time that some were added."""
-    return list(itertools.accumulate(request.added, initial=asked["num_configs"]))[1:]
+def _extended(request: Request, asked: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What the run was extended to since, in order: `num_configs` or `num_epochs`, and how many there were then."""
+    found, total, rounds = [], asked["num_configs"], request.num_rounds - len(request.added)
+    for more in (0, *request.added):
+        if more:
+            total, rounds = total + more, rounds + 1
+            found.append(("num_configs", total))
+        found += [("num_epochs", one["num_epochs"]) for one in request.lengthened if one["num_rounds"] == rounds]
+    return found
 
 
 def _written(value: Any) -> str:

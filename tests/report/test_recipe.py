@@ -53,10 +53,12 @@ def test_a_file_can_be_run_again(tmp_path, monkeypatch, capsys):
     Path("enqueue.toml").write_text('[[config]]\nlearning_rate = 0.5\noptimizer = "adamw"\nhidden_units = 64\n')
     argv = shlex.split(
         "sweep 'my data.csv' --target \"the 'kind'\" --group group --drop v --space space.toml --enqueue enqueue.toml "
-        "--num-configs 3 --num-epochs 2 --seed 3 --valid-fraction 0.3 --out run"
+        "--num-configs 3 --num-epochs 2 --seed 3 --valid-fraction 0.3 --keep-states --out run"
     )
     assert main(argv) == 0
     assert main(["resume", "run", "--num-configs", "5"]) == 0
+    assert main(["resume", "run", "--num-epochs", "3"]) == 0
+    assert main(["resume", "run", "--num-configs", "6"]) == 0
     assert main(["report", "run"]) == 0
     record = record_in(Path("run/report.html").read_text())
     assert record["recipe"]["language"] == "sh" and set(record["recipe"]["files"]) == {"space.toml", "enqueue.toml"}
@@ -64,7 +66,8 @@ def test_a_file_can_be_run_again(tmp_path, monkeypatch, capsys):
     config, validation = again(record, tmp_path / "elsewhere", monkeypatch)
     kept = jaxbn.Results.load(tmp_path / "run")
     assert config == kept.best.config and validation == pytest.approx(kept.best.validation, rel=1e-3)
-    assert len(jaxbn.Results.load("again").trials) == 5
+    trials = jaxbn.Results.load("again").trials
+    assert trials["epochs"].to_list() == [3] * 6
 
 
 def test_the_default_space_needs_no_file():
