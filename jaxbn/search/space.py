@@ -61,12 +61,9 @@ class Space:
         return iter(self._names)
 
     def __repr__(self) -> str:
+        kind = [] if self.architecture is None else [f"architecture={self.architecture.name}"]
         inside = [f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self]
-        inside = [] if self.architecture is None else [f"architecture={self.architecture.name}", *inside]
-        return f"Space({', '.join(inside)})"
-
-    def _repr_html_(self) -> str:
-        return markup.table(described(self), left=True)
+        return f"Space({', '.join([*kind, *inside])})"
 
     def __eq__(self, other: object) -> bool:
         return (
