@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxbn import markup
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import Architecture
 from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, from_values, table_of
-from jaxbn.search.described import described
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
