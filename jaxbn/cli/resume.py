@@ -25,12 +25,12 @@ class Arguments:
         None
     )
     """Its data, if they are somewhere else now."""
-    num_configs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    num_configs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as it was asked for)")] = None
     """How many configs it is to have in all: more than it has, also where it is finished."""
-    num_epochs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    num_epochs: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as it was asked for)")] = None
     """How many epochs each trial is to have in all: more than it has. Where it is finished it must have been swept with
     --keep-states."""
-    devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as then)")] = None
+    devices: Annotated[MaybeCount, arg(help_behavior_hint="(default: as many as it was asked for)")] = None
     """How many of the local devices train at once."""
     json: Flag = False
     """Print one JSON object on one line, and nothing else."""

@@ -47,7 +47,9 @@ def open_source(source: Any, *, header: bool | None = None, labels: bool = False
     if is_frame(source):
         return sheet_of_frame(source)
     if not isinstance(source, str | Path):
-        raise UserError(f"data of type {type(source).__name__} cannot be read: give a path, arrays or a data frame")
+        raise UserError(
+            f"data of type {type(source).__name__} cannot be read: give a path, arrays (x, y) or a data frame"
+        )
     if source in BUILTIN:
         return read_builtin(str(source))
     path = Path(source).expanduser()

@@ -92,7 +92,7 @@ def sheet_of_frame(frame: Any, y: Any = None) -> Sheet:
         known = nw.from_native(frame)
     except TypeError:
         raise UserError(
-            f"data of type {type(frame).__name__} cannot be read: give a path, arrays or a data frame"
+            f"data of type {type(frame).__name__} cannot be read: give a path, arrays (x, y) or a data frame"
         ) from None
     if isinstance(known, nw.LazyFrame):
         known = known.collect()

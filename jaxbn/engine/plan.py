@@ -316,7 +316,8 @@ class Plan:
     def _in_all(self) -> list[str]:
         padded = 1 - self.useful_flops / self.flops if self.flops else 0.0
         return [
-            f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} programs",
+            f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} "
+            f"program{'s' * (len(self.programs) != 1)}",
             f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
             f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
             f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",

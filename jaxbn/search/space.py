@@ -47,6 +47,11 @@ class Space:
                 self.domains[name] = domain
             else:
                 value = tuple(domain) if isinstance(domain, list) else plain(domain)
+                if isinstance(value, tuple) and name != "hidden_units":
+                    raise UserError(
+                        f"{name} = {value!r} is neither a domain nor a value: write Float(low, high), Int(low, high) "
+                        "or Choice(...)"
+                    )
                 if name in HYPERPARAMETERS:
                     check(name, value)
                 self.fixed[name] = value

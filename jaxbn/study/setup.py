@@ -1,7 +1,7 @@
 """From what a person asks for to a plan, before anything is compiled."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -205,6 +205,8 @@ def set_up(
     ask = sampler(settings.sampler)
     listed = None
     if space is not None and not isinstance(space, Space):
+        if isinstance(space, Mapping):
+            raise UserError(f"a dict with {', '.join(map(str, space)):.60} was given as the space: write Space(**dict)")
         if isinstance(space, str) or not all(isinstance(config, Config) for config in space):
             raise UserError(f"{space!r:.60} is no Space and no list of configs: the space comes first, then the data")
         space, listed = None, list(space)

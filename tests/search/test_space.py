@@ -104,6 +104,7 @@ def test_what_is_not_named_takes_its_default():
     [
         ({"learning_rat": 0.1}, "unknown hyperparameter 'learning_rat'.*'learning_rate'"),
         ({"learning_rate": Float(0, 1)}, "learning_rate = 0"),
+        ({"learning_rate": (1e-4, 1)}, r"learning_rate = \(0.0001, 1\) is neither a domain nor a value: write Float"),
         ({"momentum": Float(0.5, 1)}, "momentum = 1"),
         ({"dropout": Float(0.0, 1.5)}, "dropout = 1.5"),
         ({"batch_size": Float(1, 8)}, "use Int, not Float"),

@@ -274,3 +274,10 @@ def test_what_is_said_where_no_trial_has_a_score(epochs, diverged, said):
     setup = SimpleNamespace(settings=SimpleNamespace(time_budget=8.0))
     records = SimpleNamespace(epochs=np.array([*epochs, 1]), diverged=np.array([*diverged, 1], bool))
     assert said in str(nothing_left(setup, records))
+
+
+def test_a_dict_is_no_space():
+    with pytest.raises(
+        UserError, match=r"a dict with learning_rate, b1 was given as the space: write Space\(\*\*dict\)"
+    ):
+        jaxbn.plan({"learning_rate": 0.1, "b1": 0.5}, "iris")
