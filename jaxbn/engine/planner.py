@@ -161,12 +161,12 @@ def _loads(
 
     def add(some: Sequence[Config], each: float, times: int, rungs: Sequence[tuple[int, float, int]]) -> None:
         """Count configurations of which each stands for so many of a round, and the round for so many rounds."""
-        groups: dict[tuple[Spec, int], list[Config]] = defaultdict(list)
-        for config in some:
-            config = fitting(config, plan.num_rows[0])
-            groups[split(config, padding=plan.padding)[0], config.batch_size].append(config)
-        for (spec, batch_size), group in groups.items():
-            for (rung, share, length), fold in itertools.product(rungs, range(len(plan.problems))):
+        groups: dict[tuple[int, Spec, int], list[Config]] = defaultdict(list)
+        for fold, config in itertools.product(range(len(plan.problems)), some):
+            config = fitting(config, plan.num_rows[fold])
+            groups[fold, split(config, padding=plan.padding)[0], config.batch_size].append(config)
+        for (fold, spec, batch_size), group in groups.items():
+            for rung, share, length in rungs:
                 program = plan.program(spec, batch_size, fold, rung)
                 sizes = sizes_of(program.problem)
                 count = len(group) * each * share

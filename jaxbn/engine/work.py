@@ -87,18 +87,30 @@ def _traced(spec: Spec, sizes: Sizes) -> Work:
 
 @functools.lru_cache(maxsize=4096)
 def _traced_once(spec: Spec, sizes: Sizes) -> Work:
-    model, variables = network(spec, sizes), drawn(spec, sizes)
+    assert spec.architecture is not None
+    name, model = spec.architecture.name, network(spec, sizes)
 
-    def forward(variables: Variables, x: jax.Array, hyperparams: Hyperparams) -> jax.Array:
-        return model.apply(variables, x, hyperparams, training=False)[0]
+    def forward(variables: Variables, x: jax.Array, hyperparams: Hyperparams, *, training: bool) -> Any:
+        key = jax.random.key(0) if training else None
+        return model.apply(variables, x, hyperparams, training=training, key=key)[0]
 
     row = jax.ShapeDtypeStruct((1, sizes.num_inputs), jax.dtypes.canonicalize_dtype(float))
-    program, shape = jax.make_jaxpr(forward, return_shape=True)(variables, row, stand_in(spec))
-    if shape.shape != (1, sizes.num_outputs):
-        assert spec.architecture is not None
+    try:
+        variables = drawn(spec, sizes)
+        # What only training does should be found out before anything compiles.
+        jax.eval_shape(functools.partial(forward, training=True), variables, row, stand_in(spec))
+        once = functools.partial(forward, training=False)
+        program, shape = jax.make_jaxpr(once, return_shape=True)(variables, row, stand_in(spec))
+    except jax.errors.ConcretizationTypeError as error:
         raise UserError(
-            f"{spec.architecture.name} gives outputs of shape {shape.shape[1:]} for a row and the data need "
-            f"{sizes.num_outputs}: let it take num_outputs"
+            f"{name} looks at the value of a hyperparameter that is traced, as Flax's Dropout does, and has none while "
+            "it is compiled: use the Dropout of jaxbn.interop.flax, or compute with it only"
+        ) from error
+    if getattr(shape, "shape", None) != (1, sizes.num_outputs):
+        outputs = getattr(shape, "shape", (0, type(shape).__name__))[1:]
+        raise UserError(
+            f"{name} gives outputs of shape {outputs} for a row and the data need {sizes.num_outputs}: let it take "
+            "num_outputs"
         )
     products, units, convolves = _counted(program.jaxpr)
     return Work(_size(variables.params), _size(variables.model_state), products, units, convolves)

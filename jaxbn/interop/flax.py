@@ -1,8 +1,9 @@
 """Flax modules, of Linen or NNX, as architectures that a sweep can train.
 
-The fields of a module are its hyperparameters. One that is named like a hyperparameter of the table (`dropout`,
-`bn_decay`, `hidden_units` ...) is that one; the others are the module's own, and a `Space` may search them under their
-names. `num_outputs` (or `num_classes`) and `num_inputs` are told, where a module has them.
+The fields of a module that are numbers, texts or truth values are its hyperparameters. One that is named like a
+hyperparameter of the table (`dropout`, `bn_decay`, `hidden_units` ...) is that one; the others are the module's own,
+and a `Space` may search them under their names. `num_outputs` (or `num_classes`) and `num_inputs` are told, where a
+module has them.
 
 What is traced through the compiled program reaches the module as a traced scalar: `dropout`, `init_scale`, `bn_decay`
 and `bn_epsilon` of the table, and its own fields that are listed as `traced`. Everything else shapes a program of its
@@ -14,7 +15,7 @@ import dataclasses
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -26,8 +27,9 @@ from jax import Array
 from jaxbn.errors import UserError
 from jaxbn.nn import dropout
 from jaxbn.nn.types import Architecture, Hyperparams, Loss, Model, PyTree, Spec, Variables
-from jaxbn.search import HYPERPARAMETERS
+from jaxbn.search import HYPERPARAMETERS, Config
 from jaxbn.search.split import TRACED
+from jaxbn.study.frames import COLUMNS
 
 OUTPUTS, INPUTS = ("num_outputs", "num_classes"), ("num_inputs",)
 TRAINING = {"training": True, "train": True, "deterministic": False, "use_running_average": False}
@@ -36,12 +38,11 @@ MASKS = ("where", "mask")
 """What they call the rows that exist, bool [B]."""
 
 
-@functools.cache
 def from_linen(
     module: type[nn.Module],
     *,
-    input_shape: tuple[int, ...] | None = None,
-    traced: tuple[str, ...] = (),
+    input_shape: Sequence[int] | None = None,
+    traced: Sequence[str] = (),
     loss: Loss | None = None,
 ) -> Architecture:
     """An architecture of a Linen module.
@@ -77,19 +78,26 @@ def from_linen(
         >>> architecture.masks_rows, architecture.defaults
         (True, (('features', 8), ('dropout', 0.1)))
     """
-    skipped = ("parent", "name")
-    fields = {field.name: field.default for field in dataclasses.fields(module) if field.name not in skipped}
-    made_anew = {field.name for field in dataclasses.fields(module) if field.default_factory is not dataclasses.MISSING}
-    given = {name: default for name, default in fields.items() if name not in made_anew}
-    return _architecture(module, given, dataclasses.MISSING, _linen_model, input_shape, traced, loss)
+    return _of_linen(module, _tuple(input_shape), tuple(traced), loss)
 
 
 @functools.cache
+def _of_linen(
+    module: type[nn.Module], input_shape: tuple[int, ...] | None, traced: tuple[str, ...], loss: Loss | None
+) -> Architecture:
+    fields = {
+        field.name: field.default
+        for field in dataclasses.fields(module)
+        if field.name not in ("parent", "name") and field.default_factory is dataclasses.MISSING
+    }
+    return _architecture(module, fields, dataclasses.MISSING, _linen_model, input_shape, traced, loss)
+
+
 def from_nnx(
     module: type[nnx.Module],
     *,
-    input_shape: tuple[int, ...] | None = None,
-    traced: tuple[str, ...] = (),
+    input_shape: Sequence[int] | None = None,
+    traced: Sequence[str] = (),
     loss: Loss | None = None,
 ) -> Architecture:
     """An architecture of an NNX module.
@@ -121,9 +129,20 @@ def from_nnx(
         >>> from_nnx(Net).defaults
         (('features', 8),)
     """
+    return _of_nnx(module, _tuple(input_shape), tuple(traced), loss)
+
+
+@functools.cache
+def _of_nnx(
+    module: type[nnx.Module], input_shape: tuple[int, ...] | None, traced: tuple[str, ...], loss: Loss | None
+) -> Architecture:
     parameters = inspect.signature(module.__init__).parameters
     fields = {name: one.default for name, one in list(parameters.items())[1:] if name != "rngs"}
     return _architecture(module, fields, inspect.Parameter.empty, _nnx_model, input_shape, traced, loss)
+
+
+def _tuple(shape: Sequence[int] | None) -> tuple[int, ...] | None:
+    return None if shape is None else tuple(shape)
 
 
 def _architecture(
@@ -141,6 +160,8 @@ def _architecture(
             continue
         if name in HYPERPARAMETERS and not HYPERPARAMETERS[name].of_network:
             raise UserError(f"{module.__name__} has a field {name}, which is the training's: give it another name")
+        if name not in HYPERPARAMETERS and (hasattr(Config, name) or name in COLUMNS or name.startswith("valid_")):
+            raise UserError(f"{module.__name__} has a field {name}, a name that tables need: give it another")
         if default is missing:
             defaults[name] = None
         elif isinstance(default, int | float | str | bool):
@@ -165,6 +186,10 @@ def _architecture(
             read=tuple(name for name in defaults if name in TRACED),
         ),
         loss=loss,
+        about=(
+            ("input_shape", None if input_shape is None else "x".join(map(str, input_shape))),
+            ("loss", None if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__)),
+        ),
     )
 
 
@@ -243,10 +268,10 @@ def _linen_model(spec: Spec, **how: Any) -> Model:
         given = make.arguments(training=training, where=_all_of(x) if where is None else where)
         collections = {"params": variables.params, **variables.model_state}
         if not training:
-            return module.apply(collections, x, **given), variables.model_state
+            return _wide(module.apply(collections, x, **given)), variables.model_state
         rngs = None if key is None else {"dropout": key}
         outputs, state = module.apply(collections, x, mutable=list(variables.model_state), rngs=rngs, **given)
-        return outputs, _like(variables.model_state, dict(state))
+        return _wide(outputs), _like(variables.model_state, dict(state))
 
     return Model(init, apply, _masks(make))
 
@@ -256,6 +281,13 @@ def _nnx_model(spec: Spec, **how: Any) -> Model:
 
     def init(key: Array, hyperparams: Hyperparams) -> Variables:
         module = make(hyperparams, rngs=nnx.Rngs(key))
+        others = nnx.state(module, nnx.All(nnx.Variable, nnx.Not(nnx.Any(nnx.Param, nnx.BatchStat, nnx.RngState))))
+        if jax.tree.leaves(others):
+            names = ", ".join(map(str, nnx.to_pure_dict(others)))
+            raise UserError(
+                f"{make.module.__name__} has variables that are neither nnx.Param nor nnx.BatchStat ({names}), which "
+                "would be lost: make them one of these"
+            )
         return _as_real(Variables(*(nnx.to_pure_dict(nnx.state(module, kind)) for kind in (nnx.Param, nnx.BatchStat))))
 
     def apply(
@@ -267,8 +299,9 @@ def _nnx_model(spec: Spec, **how: Any) -> Model:
         where: Array | None = None,
         key: Array | None = None,
     ) -> tuple[Array, PyTree]:
-        # Made anew, because a module holds its hyperparameters; weights that are drawn in vain are never computed.
-        module = make(hyperparams, rngs=nnx.Rngs(jax.random.key(0) if key is None else key))
+        # Made anew, because a module holds its hyperparameters; weights that are drawn in vain are never computed. The
+        # constructor draws alike each time: only dropout is new.
+        module = make(hyperparams, rngs=nnx.Rngs(jax.random.key(0), dropout=jax.random.key(0) if key is None else key))
         for kind, values in ((nnx.Param, variables.params), (nnx.BatchStat, variables.model_state)):
             state = nnx.state(module, kind)
             nnx.replace_by_pure_dict(state, values)
@@ -277,8 +310,8 @@ def _nnx_model(spec: Spec, **how: Any) -> Model:
         x = make.rows(x)
         outputs = module(x, **make.arguments(training=training, where=_all_of(x) if where is None else where))
         if not training:
-            return outputs, variables.model_state
-        return outputs, _like(variables.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
+            return _wide(outputs), variables.model_state
+        return _wide(outputs), _like(variables.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
 
     return Model(init, apply, _masks(make))
 
@@ -296,8 +329,23 @@ def _as_real(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda a: a.astype(float) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
 
+def _wide(outputs: Array) -> Array:
+    """Outputs in which losses and scores are computed, whatever the module computes in."""
+    return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
+
+
 def _like(old: PyTree, new: PyTree) -> PyTree:
-    """New values in the types of the old ones: a mean with a traced decay may be wider."""
+    """New values in the types of the old ones: a mean with a traced decay may be wider.
+
+    Raises:
+        UserError: they are of other shapes, or others.
+    """
+    shapes = [[(path, leaf.shape) for path, leaf in jax.tree.leaves_with_path(tree)] for tree in (old, new)]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            "what the module carries beside its parameters changes its shape in training, as what is sown does: keep "
+            f"batch statistics alone ({', '.join(old) or 'none'} before, {', '.join(new) or 'none'} after a step)"
+        )
     return jax.tree.map(lambda a, b: b.astype(a.dtype), old, new)
 
 
@@ -320,7 +368,7 @@ class NNXDropout(nnx.Module):
 
     Attributes:
         rate: in [0, 1).
-        training: whether anything is dropped; `train()` and `eval()` of the module that holds it set it.
+        deterministic: whether nothing is dropped; `train()` and `eval()` of the module that holds it set it.
         rngs: with a stream of keys named "dropout", or a default one.
     """
 

@@ -229,6 +229,7 @@ class Architecture:
             epoch has a shape of its own.
         build: `(spec, *, num_inputs, num_outputs) -> Model`.
         loss: what training minimises; None is the loss of the task.
+        about: what else tells it from others of its name, as plain values by name.
         known: whether its code is here; a run's record has its name alone.
     """
 
@@ -238,4 +239,5 @@ class Architecture:
     masks_rows: bool
     build: Callable[..., Model] = dataclasses.field(repr=False)
     loss: Loss | None = dataclasses.field(default=None, repr=False)
+    about: tuple[tuple[str, Any], ...] = ()
     known: bool = True

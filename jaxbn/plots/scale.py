@@ -197,15 +197,15 @@ def plane(x: Scale, y: Scale, trials: "pl.DataFrame") -> tuple[np.ndarray, np.nd
 
 
 def searched(trials: "pl.DataFrame", space: Space | None = None) -> list[str]:
-    """The hyperparameters that were searched: those with a domain; without a space, those that differ among trials.
+    """The hyperparameters that were searched: those with a domain; without any, those that differ among trials.
 
     Raises:
         UserError: there is none.
     """
-    declared = list(HYPERPARAMETERS) if space is None else list(space.domains)
-    used = [name for name in declared if name in trials.columns and trials[name].drop_nulls().n_unique() > 0]
-    if space is None:
-        used = [name for name in used if trials[name].drop_nulls().n_unique() > 1]
+    declared = () if space is None else tuple(space.domains)
+    fewest = 1 if declared else 2
+    names = declared or (HYPERPARAMETERS if space is None else space.table)
+    used = [name for name in names if name in trials.columns and trials[name].drop_nulls().n_unique() >= fewest]
     if not used:
         raise UserError("all trials have the same hyperparameters, so there is nothing to compare: search at least one")
     return used

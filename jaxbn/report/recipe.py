@@ -154,7 +154,7 @@ def _wrapped(words: list[str]) -> str:
 def _program(request: Request, asked: Mapping[str, Any]) -> str:
     lines = ["import jax", "", 'jax.config.update("jax_enable_x64", True)', ""] if request.x64 else []
     if request.space is None:
-        configs = [_told(config) for config in request.listed or ()]
+        configs = [_told(config, _defaults(request)) for config in request.listed or ()]
         lines += ["import jaxbn", "from jaxbn.search import from_values", ""]
         told = "**values" if request.architecture is None else "architecture=architecture, **values"
         lines += [f"listed = {_written(configs)}", f"space = [from_values({told}) for values in listed]"]
@@ -206,14 +206,20 @@ def _written(value: Any) -> str:
 def _enqueued(request: Request, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The configurations tried first, each with what it would otherwise take from what the space holds fixed."""
     fixed = {name for name, table in (request.space or {}).items() if "value" in table}
-    return [_told(config, fixed) for config in asked["enqueue"]]
+    return [_told(config, _defaults(request), fixed) for config in asked["enqueue"]]
 
 
-def _told(config: Mapping[str, Any], also: Collection[str] = ()) -> dict[str, Any]:
+def _defaults(request: Request) -> dict[str, Any]:
+    """What a hyperparameter is when nobody says."""
+    own = {} if request.architecture is None else request.architecture["defaults"]
+    return DEFAULTS | {name: value for name, value in own.items() if value is not None}
+
+
+def _told(config: Mapping[str, Any], defaults: Mapping[str, Any], also: Collection[str] = ()) -> dict[str, Any]:
     """The values of a configuration that are not what they would be anyway."""
     # The default of adamw's weight decay is another.
     kept = {*also, "weight_decay"} if config["optimizer"] == "adamw" else set(also)
-    return {name: value for name, value in config.items() if name in kept or value != DEFAULTS.get(name)}
+    return {name: value for name, value in config.items() if name in kept or value != defaults.get(name)}
 
 
 def _is_file(source: str) -> bool:

@@ -9,8 +9,7 @@ import numpy as np
 from jaxbn.engine.programs import METRICS
 from jaxbn.plots.scale import MARGIN, Scale
 from jaxbn.plots.scores import Scores
-from jaxbn.search import Space
-from jaxbn.study.per_config import columns_of
+from jaxbn.study.per_config import columns_of, declared
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,10 +55,9 @@ def columns(results: "Results") -> list[dict[str, Any]]:
 
 def searched(results: "Results") -> list[str]:
     """The hyperparameters that were searched and that some trial uses; of listed configurations, those that differ."""
-    space = _space(results)
-    declared = columns_of(results.architecture) if space is None else tuple(space.domains)
-    fewest = 2 if space is None else 1
-    return [name for name in declared if results.trials[name].drop_nulls().n_unique() >= fewest]
+    domains = tuple(declared(results).domains)
+    names, fewest = (domains, 1) if domains else (columns_of(results.architecture), 2)
+    return [name for name in names if results.trials[name].drop_nulls().n_unique() >= fewest]
 
 
 def ranks(results: "Results") -> "pl.Series":
@@ -126,9 +124,7 @@ def plain(value: Any) -> Any:
 
 def _column(name: str, trials: "pl.DataFrame", results: "Results") -> dict[str, Any]:
     if name in columns_of(results.architecture):
-        # Where configurations were listed, none has a domain.
-        space = _space(results) or Space(architecture=results.architecture, **dict(results.best_model.config.own))
-        scale = Scale.of(name, trials, space)
+        scale = Scale.of(name, trials, declared(results))
         numbers = scale.numbers(trials)
         record = {"kind": scale.kind, "ends": scale.ends, "levels": scale.levels, "options": scale.options}
         return _record(name, scale.doc, "hyperparameter", numbers, whole=_whole(numbers), **record)
@@ -170,8 +166,3 @@ def _whole(numbers: np.ndarray) -> bool:
 
 def _floats(column: "pl.Series") -> np.ndarray:
     return np.array(column.cast(float).to_numpy(), dtype=float)
-
-
-def _space(results: "Results") -> Space | None:
-    tables = results.request.space
-    return None if tables is None else Space.from_json(tables, architecture=results.architecture)

@@ -290,7 +290,7 @@ class Config:
         for name in HYPERPARAMETERS:
             check(name, getattr(self, name))
         for name, value in self.own:
-            self._check_own(name, value)
+            check_own(name, value, self.architecture)
         if isinstance(self.hidden_units, tuple) and len(self.hidden_units) != self.num_layers:
             raise UserError(
                 f"hidden_units={self.hidden_units} names {len(self.hidden_units)} layers but num_layers is "
@@ -302,18 +302,6 @@ class Config:
             if known == name:
                 return value
         raise AttributeError(f"a config has no hyperparameter {name!r}")
-
-    def _check_own(self, name: str, value: Any) -> None:
-        assert self.architecture is not None
-        if value is None:
-            raise UserError(f"{self.architecture.name} needs a value of {name}: give it one, or a domain, in the Space")
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not math.isfinite(value)):
-            raise UserError(
-                f"{name} = {value!r} is no value of a hyperparameter: give a finite number, a text, True or False"
-            )
-        if name in self.architecture.traced and not number:
-            raise UserError(f"{name} = {value!r} is traced through {self.architecture.name}: give a number")
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -442,6 +430,24 @@ def check(name: str, value: Any) -> None:
         below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
         if not (above and below):
             raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
+
+
+def check_own(name: str, value: Any, architecture: Architecture | None) -> None:
+    """Refuse a value that a hyperparameter which an architecture declares itself cannot have.
+
+    Raises:
+        UserError: with what it can be.
+    """
+    assert architecture is not None
+    if value is None:
+        raise UserError(f"{architecture.name} needs a value of {name}: give it one, or a domain, in the Space")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise UserError(
+            f"{name} = {value!r} is no value of a hyperparameter: give a finite number, a text, True or False"
+        )
+    if name in architecture.traced and not number:
+        raise UserError(f"{name} = {value!r} is traced through {architecture.name}: give a number")
 
 
 def legal(row: Hyperparameter) -> str:

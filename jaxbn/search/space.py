@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import Architecture
-from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, from_values, table_of
+from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, check_own, from_values, table_of
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
@@ -34,6 +34,10 @@ class Space:
     """
 
     def __init__(self, *, architecture: Architecture | None = None, **domains: Any) -> None:
+        if not isinstance(architecture, Architecture | None):
+            raise UserError(
+                f"architecture = {architecture!r:.60} is no Architecture: make one, as by jaxbn.interop.flax.from_linen"
+            )
         self.architecture = architecture
         self.domains: dict[str, Domain] = {}
         self.fixed: dict[str, Any] = {}
@@ -44,6 +48,8 @@ class Space:
             if isinstance(domain, Float | Int | Choice):
                 if name in HYPERPARAMETERS:
                     _check_domain(name, domain)
+                else:
+                    _check_own_domain(name, domain, architecture)
                 self.domains[name] = domain
             else:
                 value = tuple(domain) if isinstance(domain, list) else plain(domain)
@@ -124,7 +130,9 @@ class Space:
         """
         values = self.fixed | {name: domain.at(u[name]) for name, domain in self.domains.items() if not domain.when}
         # Conditions look at what is settled without them, defaults that follow from other values included.
-        settled = from_values(architecture=self.architecture, **values)
+        # What nobody's condition can name, but an architecture may need.
+        own = {name: domain.at(u[name]) for name, domain in self.domains.items() if name not in HYPERPARAMETERS}
+        settled = from_values(architecture=self.architecture, **own | values)
         for name, domain in self.domains.items():
             if domain.when and all(getattr(settled, other) in allowed for other, allowed in _when(domain)):
                 values[name] = domain.at(u[name])
@@ -194,6 +202,20 @@ def _when(domain: Domain) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     return tuple(domain.when)  # type: ignore[arg-type]
 
 
+def _check_own_domain(name: str, domain: Domain, architecture: Architecture | None) -> None:
+    assert architecture is not None
+    values = domain.options if isinstance(domain, Choice) else (domain.low, domain.high)
+    for value in values:
+        check_own(name, value, architecture)
+    if len({type(value) for value in values}) > 1 and isinstance(domain, Choice):
+        raise UserError(f"the options {values} of {name} are of several kinds: give numbers alike, or texts")
+    if isinstance(domain, Float) and name not in architecture.traced:
+        raise UserError(
+            f"{name} is a Float and shapes a program of {architecture.name} for each value: list it among what is "
+            "traced, or use Choice or Int"
+        )
+
+
 def _check_domain(name: str, domain: Domain) -> None:
     row = HYPERPARAMETERS[name]
     if isinstance(domain, Choice):
@@ -247,8 +269,8 @@ def _table(domain: Domain | None, value: Any) -> dict[str, Any]:
     if isinstance(domain, Choice):
         table = {"choices": list(domain.options)}
     else:
-        whole = isinstance(domain, Int)
-        low, high = (bound if whole else float(bound) for bound in (domain.low, domain.high))
+        kind = int if isinstance(domain, Int) else float
+        low, high = kind(domain.low), kind(domain.high)
         table = {"low": low, "high": high, "scale": domain.scale}
     if domain.when:
         table["when"] = {name: list(allowed) for name, allowed in _when(domain)}

@@ -16,6 +16,7 @@ def recorded(architecture: Architecture | None) -> dict[str, Any] | None:
         "defaults": dict(architecture.defaults),
         "traced": list(architecture.traced),
         "masks_rows": architecture.masks_rows,
+        "about": dict(architecture.about),
     }
 
 
@@ -30,9 +31,16 @@ def from_record(record: Mapping[str, Any] | None, given: Architecture | None = N
         UserError: what is given is another one, or the record is not what `recorded` made.
     """
     if given is not None:
-        if recorded(given) != record:
-            name = "an MLP" if record is None else record.get("name")
-            raise UserError(f"the run trained {name}, and {given.name} is given: give the architecture that it had")
+        if record is None:
+            raise UserError(f"the run trained MLPs, and {given.name} is given: leave it out")
+        now = recorded(given) or {}
+        changed = [
+            f"{name} was {record.get(name)!r} and is {now[name]!r}" for name in now if record.get(name) != now[name]
+        ]
+        if changed:
+            raise UserError(
+                f"the run trained another {record.get('name')} ({'; '.join(changed)}): give the one that it had"
+            )
         return given
     if record is None:
         return None
@@ -50,6 +58,7 @@ def from_record(record: Mapping[str, Any] | None, given: Architecture | None = N
             traced=tuple(map(str, record["traced"])),
             masks_rows=record["masks_rows"] is True,
             build=missing,
+            about=tuple(dict(record["about"]).items()),
             known=False,
         )
     except (KeyError, TypeError, ValueError) as error:

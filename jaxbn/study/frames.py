@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+COLUMNS = (
+    *("trial", "config", "replicate", "fold", "round", "bracket", "status", "epochs", "best_epoch"),
+    *("train_loss", "train_seconds", "epoch", "source", "rank", "place", "score"),
+)
+"""Names that tables need for themselves, beside those of hyperparameters and `valid_...`."""
+
+
 def trials_frame(records: Records, folds: int) -> "pl.DataFrame":
     """A row for each trial: its hyperparameters (null where not used), what became of it, its final scores."""
     import polars as pl
@@ -65,6 +72,8 @@ def hyperparameter_columns(configs: list[Config]) -> dict[str, "pl.Series"]:
         values = [row[name] for row in rows]
         if any(isinstance(value, tuple) for value in values):
             values = ["-".join(map(str, v)) if isinstance(v, tuple) else v and str(v) for v in values]
+        if row.kind is object and any(isinstance(value, str) for value in values):
+            values = [None if value is None else str(value) for value in values]
         kind = pl.String if row.kind is str or any(isinstance(v, str) for v in values) else None
         kind = kind or (_kind_of(values) if row.kind is object else pl.Int64 if row.kind is int else pl.Float64)
         columns[name] = pl.Series(name, values, dtype=kind)

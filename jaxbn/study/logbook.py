@@ -89,8 +89,18 @@ class Log:
         width = max(len(row[0]) for row in rows)
         return "\n".join(f"{branch:<{width}}  {epoch:>5}  {what}" for branch, epoch, what in rows)
 
+    def _check_held(self) -> None:
+        """Refuse what no text can hold."""
+        if self.start.config.architecture is not None:
+            raise UserError(f"a log cannot hold {self.start.config.architecture.name}, which is code: keep the panda")
+
     def script(self) -> str:
-        """A short Python script that does the same again."""
+        """A short Python script that does the same again.
+
+        Raises:
+            UserError: what was tended is code that no script holds.
+        """
+        self._check_held()
         start = self.start
         source, lines = start.origin.source, ["import jaxbn", ""]
         if source is None:
@@ -125,8 +135,7 @@ class Log:
         Raises:
             UserError: the file cannot be written, or what was tended is code that no file holds.
         """
-        if self.start.config.architecture is not None:
-            raise UserError(f"a log cannot hold {self.start.config.architecture.name}, which is code: keep the panda")
+        self._check_held()
         start = {**dataclasses.asdict(self.start), "config": self.start.config.values()}
         first = {"format": FORMAT, "version": VERSION, **start}
         records = [first, *(dataclasses.asdict(intervention) for intervention in self.interventions)]

@@ -103,6 +103,13 @@ def space_of(results: "Results", configs: tuple[Config, ...]) -> Space:
     return Space(architecture=results.architecture, **{**dict(configs[0].own), **searched})
 
 
+def declared(results: "Results") -> Space:
+    """What was searched; where configurations were listed, a space without domains."""
+    if results.request.space is not None:
+        return Space.from_json(results.request.space, architecture=results.architecture)
+    return Space(architecture=results.architecture, **dict(results.best_model.config.own))
+
+
 def _domain(name: str, values: list[Any]) -> Domain:
     row = HYPERPARAMETERS.get(name)
     if row is None or row.kind is str or not all(isinstance(value, (int, float)) for value in values):

@@ -13,6 +13,7 @@ from jaxbn.errors import UserError, unknown
 from jaxbn.search import Space
 from jaxbn.study.efficiency import efficiency
 from jaxbn.study.importance import importance
+from jaxbn.study.per_config import declared
 from jaxbn.study.retrain import dataset_of
 from jaxbn.study.score import choose_metrics
 
@@ -201,9 +202,8 @@ class Plots:
         return summary.best.trial if metric in (None, summary.metric) else None
 
     @property
-    def _space(self) -> Space | None:
-        tables = self.results.request.space
-        return None if tables is None else Space.from_json(tables, architecture=self.results.architecture)
+    def _space(self) -> Space:
+        return declared(self.results)
 
     @property
     def _classifier(self) -> "FittedModel":

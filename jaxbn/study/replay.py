@@ -133,6 +133,8 @@ def recorded_plan(
 
 def recorded_padding(request: "Request") -> Padding:
     """What the configurations of a sweep were padded to, from the programs that it had."""
+    if request.architecture is not None and not request.architecture["masks_rows"]:
+        return Padding(precision=request.precision)
     sizes: dict[tuple[int, int], set[int]] = {}
     for program in request.programs:
         widths = program["widths"] or [0]
@@ -151,7 +153,9 @@ def recorded_tile_size(request: "Request", shape: Program) -> int:
     """
     for program in request.programs:
         named = {name: program[name] for name in ("widths", "activation", "normalization") if name in program}
-        if all(_plain(getattr(shape.spec, name)) == value for name, value in named.items()):
+        same = program.get("architecture") == (shape.spec.architecture and shape.spec.architecture.name)
+        same = same and program.get("own", {}) == dict(shape.spec.own)
+        if same and all(_plain(getattr(shape.spec, name)) == value for name, value in named.items()):
             return program["tile_size"]
     return 2
 

@@ -59,6 +59,7 @@ def request_of(setup: Setup) -> Request:
         programs=[
             {
                 "widths": list(program.spec.widths),
+                "architecture": program.spec.architecture and program.spec.architecture.name,
                 "own": dict(program.spec.own),
                 "batch_size": program.spec.batch_size,
                 "optimizers": list(program.spec.optimizers),

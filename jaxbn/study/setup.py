@@ -282,7 +282,8 @@ def set_up(
             *notes,
             f"{settings.num_epochs} epochs leave {method.name} nothing to decide: everything trains to the end",
         )
-    if rates.largest_convolving == 1 and any(work_of(p.spec, sizes_of(p.problem)).convolves for p in plan.programs):
+    convolving = [p.tile_size for p in plan.programs if work_of(p.spec, sizes_of(p.problem)).convolves]
+    if rates.largest_convolving == 1 and convolving and max(convolving) == 1:
         notes = (*notes, "networks with convolutions train one by one on each core: stacked, they take longer on a CPU")
     full = sum(config.batch_size > num_rows[0] for config in configs)
     if full:

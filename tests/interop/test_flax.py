@@ -18,14 +18,18 @@ from examples.convnet_sweep import ConvNet, space
 from jaxbn import Choice, Float, Int, Space, load_data, plan, resume, sweep
 from jaxbn.data import prepare, split_rows
 from jaxbn.engine import keys
-from jaxbn.engine.work import Sizes, work_of
+from jaxbn.engine.work import Sizes, stand_in, work_of
 from jaxbn.errors import UserError
 from jaxbn.interop.flax import Dropout, NNXDropout, from_linen, from_nnx
 from jaxbn.nn import losses, train
 from jaxbn.nn.types import Metrics, Spec
 from jaxbn.search import from_values, split
+from jaxbn.study import conduct, keeper
 from jaxbn.study.fitted import FittedModel
+from jaxbn.study.keeper import generations
+from jaxbn.study.loop import Resumed
 from jaxbn.study.results import Results
+from jaxbn.study.retrain import retrain
 from jaxbn.study.settings import Settings
 from jaxbn.study.setup import set_up
 
@@ -87,7 +91,7 @@ def test_fields_are_hyperparameters():
     assert config.slope == 0.3 and config.changed(slope=0.5, b1=0.5).slope == 0.5
     assert {"hidden_units", "num_layers", "activation", "normalization"} <= set(config.unused())
     assert config.row()["features"] == 4 and config.row()["hidden_units"] is None
-    assert from_linen(Net, traced=("slope",)) is NET
+    assert from_linen(Net, traced=["slope"]) is NET
 
 
 def test_a_module_keeps_its_own_default_of_what_the_table_has():
@@ -107,6 +111,8 @@ def test_what_has_no_default_must_be_given():
             return nn.Dense(self.num_outputs)(nn.relu(nn.Dense(self.features)(x)))
 
     bare = from_linen(Bare)
+    given = Space(architecture=bare, features=Choice(4, 8, when={"optimizer": "adam"}))
+    assert given.config({"features": 0.9}).features == 8
     with pytest.raises(UserError, match="Bare needs a value of features"):
         Space(architecture=bare)
     assert Space(architecture=bare, features=3).config({}).features == 3
@@ -281,31 +287,62 @@ def test_a_run_is_loaded_with_its_architecture(tmp_path):
     blind.save(tmp_path / "copy")
     copied = Results.load(tmp_path / "copy", architecture=NET)
     np.testing.assert_array_equal(copied.best_model.predict_proba(rows), expected)
-    with pytest.raises(UserError, match="the run trained Net, and Whole is given"):
+    with pytest.raises(UserError, match="the run trained another Net .name was 'Net' and is 'Whole'"):
         Results.load(tmp_path / "run", architecture=from_linen(Whole))
+    with pytest.raises(UserError, match="loss was None and is 'softmax_cross_entropy'|about was"):
+        other = from_linen(Net, traced=("slope",), loss=losses.softmax_cross_entropy)
+        Results.load(tmp_path / "run", architecture=other)
 
 
-def test_a_run_goes_on_bit_for_bit(tmp_path):
-    searched = iris(NET, features=Choice(4, 8), slope=Float(0, 0.5))
-    whole = sweep(searched, "iris", num_configs=6, num_epochs=4, tile_size=1)
+@pytest.mark.parametrize("architecture", [NET, from_linen(Whole), from_nnx(Later)], ids=lambda a: a.name)
+def test_a_run_goes_on_bit_for_bit(architecture, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "SHARE", float("inf"))
+    monkeypatch.setattr(keeper, "EVERY", 0.0)
+    monkeypatch.setattr(conduct, "REPORT", 0.0)
+    own = {} if architecture.name == "Whole" else {"features": Choice(4, 8)}
+    searched = iris(architecture, **own)
+    settings = {"num_configs": 4, "num_epochs": 5, "tile_size": 1, "scheduler": "halving", "min_epochs": 2}
+    whole = sweep(searched, "iris", **settings)
+    run, consider = tmp_path / "run", keeper.Keeper.consider
 
-    class Stop(Exception):
+    class Killed(Exception):
         pass
 
-    def stop(event, seen=[]):  # noqa: B006
-        seen.append(event)
-        if len(seen) > 12:
-            raise Stop
+    def in_the_second_rung(self, state, begun, *, decided):
+        consider(self, state, begun, decided=decided)
+        if state.rung == 1 and begun:
+            self.save(state, begun)
+            raise Killed
 
-    with pytest.raises(Stop):
-        sweep(searched, "iris", num_configs=6, num_epochs=4, tile_size=1, run_dir=tmp_path / "run", on_event=stop)
-    with pytest.raises(UserError, match="Net is code"):
-        resume(tmp_path / "run")
-    went_on = resume(tmp_path / "run", architecture=NET)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(keeper.Keeper, "consider", in_the_second_rung)
+        sweep(searched, "iris", run_dir=run, **settings)
+    assert generations(run / "checkpoints")
+    with pytest.raises(UserError, match=f"{architecture.name} is code"):
+        resume(run)
+    taken_up = []
+    went_on = resume(run, architecture=architecture, on_event=taken_up.append)
+    assert next(event for event in taken_up if isinstance(event, Resumed)).epochs >= 8
     timeless = [one.drop("train_seconds") for one in (whole.trials, went_on.trials)]
     assert timeless[0].equals(timeless[1])
-    with pytest.raises(UserError, match="it trained Net and is to train MLPs"):
-        sweep(Space(learning_rate=0.1), "iris", num_configs=6, num_epochs=4, run_dir=tmp_path / "run", resume=True)
+    with pytest.raises(UserError, match=f"it trained {architecture.name} and is to train MLPs"):
+        sweep(Space(learning_rate=0.1), "iris", run_dir=run, resume=True, **settings)
+
+
+def test_epochs_are_added(tmp_path):
+    searched, settings = iris(NET, features=Choice(4, 8)), {"num_configs": 4, "tile_size": 2}
+    sweep(searched, "iris", num_epochs=2, run_dir=tmp_path / "run", keep_states=True, **settings)
+    longer = resume(tmp_path / "run", num_epochs=4, architecture=NET)
+    whole = sweep(searched, "iris", num_epochs=4, **settings)
+    assert longer.trials.drop("train_seconds").equals(whole.trials.drop("train_seconds"))
+
+
+def test_a_trial_is_trained_again():
+    for architecture in (NET, from_linen(Whole)):
+        with jax.enable_x64(True):
+            results = sweep(iris(architecture, batch_size=Choice(28, 37)), "iris", num_configs=4, num_epochs=2)
+            _, scores = retrain(results)
+        assert scores["validation"]["loss"] == pytest.approx(results.best.validation["loss"], rel=1e-7)
 
 
 def test_pictures_importance_and_optuna_know_its_hyperparameters():
@@ -318,6 +355,7 @@ def test_pictures_importance_and_optuna_know_its_hyperparameters():
     assert {"features", "slope"} <= set(to_study(results).best_trial.params)
     listed = sweep([from_values(architecture=NET, slope=s) for s in (0.1, 0.2)], "iris", num_configs=2, num_epochs=1)
     assert listed.trials["slope"].to_list() == [0.1, 0.2]
+    assert listed.plot.response("slope") is not None
 
 
 def test_the_command_line_shows_such_a_run_and_says_what_it_cannot(tmp_path):
@@ -344,6 +382,37 @@ class Clashing(nn.Module):
     learning_rate: float = 0.1
 
 
+class Reserved(nn.Module):
+    status: str = "small"
+
+
+class FlaxDropout(nn.Module):
+    num_outputs: int
+    dropout: float = 0.1
+
+    @nn.compact
+    def __call__(self, x, *, training):
+        return nn.Dense(self.num_outputs)(nn.Dropout(self.dropout, deterministic=not training)(x))
+
+
+class Sowing(nn.Module):
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        self.sow("losses", "size", x.mean())
+        return nn.Dense(self.num_outputs)(x)
+
+
+class Fourier(nnx.Module):
+    def __init__(self, num_inputs, num_outputs, *, rngs):
+        self.frequencies = nnx.Variable(jax.random.normal(rngs.params(), (num_inputs, 4)))
+        self.output = nnx.Linear(4, num_outputs, rngs=rngs)
+
+    def __call__(self, x):
+        return self.output(jnp.sin(x @ self.frequencies[...]))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -353,6 +422,17 @@ class Clashing(nn.Module):
             "ConvNet takes rows of shape .8, 8, 1., 64 numbers, and the data have 4",
         ),
         (lambda: from_linen(Clashing), "Clashing has a field learning_rate, which is the training's"),
+        (lambda: from_linen(Reserved), "Reserved has a field status, a name that tables need"),
+        (
+            lambda: plan(iris(from_linen(FlaxDropout)), "iris"),
+            "FlaxDropout looks at the value of a hyperparameter that",
+        ),
+        (lambda: plan(iris(from_linen(Sowing)), "iris"), "changes its shape in training, as what is sown does"),
+        (lambda: plan(iris(from_nnx(Fourier)), "iris"), "neither nnx.Param nor nnx.BatchStat .frequencies."),
+        (lambda: Space(architecture=Net), "is no Architecture: make one"),
+        (lambda: Space(architecture=NET, features=Choice(4, None)), "Net needs a value of features"),
+        (lambda: Space(architecture=NET, features=Choice(4, "auto")), "of several kinds"),
+        (lambda: Space(architecture=NET, features=Float(4, 8)), "features is a Float and shapes a program of Net"),
         (lambda: from_linen(Net, traced=("tilt",)), "traced names 'tilt', which is no field of Net"),
         (lambda: Space(architecture=NET, hidden_units=3), "unknown hyperparameter 'hidden_units'"),
         (lambda: Space(architecture=NET, feature=3), "unknown hyperparameter 'feature'.*did you mean 'features'"),
@@ -403,3 +483,30 @@ def test_nnx_computes_what_linen_does():
 
 def test_convnet_is_what_the_example_says():
     assert dict(from_linen(ConvNet).defaults) == {"features": 16, "dropout": 0.0, "bn_decay": 0.9}
+
+
+def test_what_a_module_computes_in_is_its_own_business():
+    class Half(nn.Module):
+        num_outputs: int
+
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(self.num_outputs, dtype=jnp.bfloat16)(x)
+
+    results = sweep(iris(from_linen(Half)), "iris", num_configs=2, num_epochs=2)
+    spec = split(results.best_model.config)[0]
+    model = spec.architecture.build(spec, num_inputs=4, num_outputs=3)
+    outputs, _ = model.apply(results.best_model.variables, jnp.ones((2, 4)), stand_in(spec), training=False)
+    assert outputs.dtype == jnp.float32
+
+
+def test_nnx_constructors_draw_alike_in_every_step():
+    spec = split(from_values(architecture=from_nnx(Later), dropout=0.5))[0]
+    model = spec.architecture.build(spec, num_inputs=4, num_outputs=3)
+    variables, x = model.init(jax.random.key(0), stand_in(spec)), jnp.ones((50, 4))
+    h = stand_in(spec).replace(dropout=0.5)
+    first, again, other = (
+        model.apply(variables, x, h, training=True, where=jnp.ones(50, bool), key=jax.random.key(k))[0]
+        for k in (1, 1, 2)
+    )
+    assert (first == again).all() and (first != other).any()
