@@ -287,9 +287,9 @@ def test_a_run_is_loaded_with_its_architecture(tmp_path):
     blind.save(tmp_path / "copy")
     copied = Results.load(tmp_path / "copy", architecture=NET)
     np.testing.assert_array_equal(copied.best_model.predict_proba(rows), expected)
-    with pytest.raises(UserError, match="the run trained another Net .name was 'Net' and is 'Whole'"):
+    with pytest.raises(UserError, match=r"the run trained another Net .name was 'Net' and is 'Whole'"):
         Results.load(tmp_path / "run", architecture=from_linen(Whole))
-    with pytest.raises(UserError, match="loss was None and is 'softmax_cross_entropy'|about was"):
+    with pytest.raises(UserError, match=r"about was .* and is .*softmax_cross_entropy"):
         other = from_linen(Net, traced=("slope",), loss=losses.softmax_cross_entropy)
         Results.load(tmp_path / "run", architecture=other)
 
@@ -301,21 +301,21 @@ def test_a_run_goes_on_bit_for_bit(architecture, tmp_path, monkeypatch):
     monkeypatch.setattr(conduct, "REPORT", 0.0)
     own = {} if architecture.name == "Whole" else {"features": Choice(4, 8)}
     searched = iris(architecture, **own)
-    settings = {"num_configs": 4, "num_epochs": 5, "tile_size": 1, "scheduler": "halving", "min_epochs": 2}
+    settings = {"num_configs": 4, "num_epochs": 6, "tile_size": 1, "scheduler": "halving", "min_epochs": 2}
     whole = sweep(searched, "iris", **settings)
     run, consider = tmp_path / "run", keeper.Keeper.consider
 
     class Killed(Exception):
         pass
 
-    def in_the_second_rung(self, state, begun, *, decided):
+    def after_the_first_rung(self, state, begun, *, decided):
         consider(self, state, begun, decided=decided)
-        if state.rung == 1 and begun:
+        if state.rung == 1:
             self.save(state, begun)
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(keeper.Keeper, "consider", in_the_second_rung)
+        patch.setattr(keeper.Keeper, "consider", after_the_first_rung)
         sweep(searched, "iris", run_dir=run, **settings)
     assert generations(run / "checkpoints")
     with pytest.raises(UserError, match=f"{architecture.name} is code"):
