@@ -93,10 +93,6 @@ class Experiment:
     """Print one JSON object on one line, and nothing else."""
 
 
-READ_BY = {"factor": ("halving", "hyperband"), "min_epochs": ("halving", "hyperband"), "interval": ("pbt",)}
-"""The schedulers that read an argument; the others would ignore it in silence."""
-
-
 def dataset_of(experiment: Experiment) -> "Dataset":
     """The data, read as asked.
 
@@ -144,7 +140,7 @@ def settings_of(experiment: Experiment) -> "Settings":
 
 def _check_scheduler(experiment: Experiment) -> None:
     """Refuse what the scheduler would not read; where it is no scheduler at all, that is said elsewhere."""
-    from jaxbn.search.schedulers import SCHEDULERS
+    from jaxbn.search.schedulers import READ_BY, SCHEDULERS
 
     for name, schedulers in READ_BY.items():
         left_out = getattr(experiment, name) == getattr(Experiment, name)

@@ -101,6 +101,11 @@ def find_column(names: Sequence[str], given: str | int | np.integer, what: str) 
     if not isinstance(given, str) or (given.isascii() and given.isdigit()):
         if not 0 <= int(given) < len(names):
             raise UserError(f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name")
+        if str(given) in names and names[int(given)] != str(given):
+            raise UserError(
+                f"{what} {given} is the column called '{given}' or the one numbered so, called "
+                f"{names[int(given)]!r}: give the name as a string"
+            )
         return names[int(given)]
     raise unknown(what, given, names)
 

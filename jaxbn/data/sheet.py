@@ -90,6 +90,10 @@ def sheet_of_frame(frame: Any, y: Any = None) -> Sheet:
 
     try:
         known = nw.from_native(frame)
+    except nw.exceptions.DuplicateError:
+        names = [str(name) for name in frame.columns]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        raise UserError(f"two columns are called {twice!r}: rename one of them") from None
     except TypeError:
         raise UserError(
             f"data of type {type(frame).__name__} cannot be read: give a path, arrays (x, y) or a data frame"

@@ -127,7 +127,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         self.multimetric_, self.n_splits_ = is_several(self.scoring), len(splits)
         scorers = {name: one.scorer for name, one in scores.items()}
         self.scorer_: Any = scorers if self.multimetric_ else scorers["score"]
-        weights = [metadata.score[name].get("sample_weight") for name in scores]
+        given = [metadata.score[name].get("sample_weight") for name in scores]
+        weights = [one if one is None else _check_sample_weight(one, X, ensure_non_negative=True) for one in given]
         table, seconds = trained(self.estimator, candidates, configs, folds, list(scores.values()), weights)
         self.cv_results_ = self._results(candidates, list(scores), table, seconds)
         if by is not None:

@@ -131,6 +131,7 @@ def _plan(results: "Results") -> dict[str, Any]:
         "enqueued": request.enqueued,
         "scheduler": request.scheduler,
         "rungs": request.rungs,
+        "extended": bool(request.added or request.lengthened),
         "epochs": request.num_epochs,
         "patience": request.patience,
         "seconds": _plain(summary.seconds.to_json()),

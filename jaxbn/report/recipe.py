@@ -10,12 +10,11 @@ from typing import Any
 
 from jaxbn.search import SAMPLERS, Space
 from jaxbn.search.config import DEFAULTS
+from jaxbn.search.schedulers import READ_BY
 from jaxbn.study.settings import Settings
 from jaxbn.study.summary import Request
 
 ALWAYS = ("num_configs", "num_epochs", "seed")
-READ_BY = {"factor": ("halving", "hyperband"), "min_epochs": ("halving", "hyperband"), "interval": ("pbt",)}
-"""Settings that `jaxbn sweep` refuses where its scheduler would not read them."""
 WIDTH = 100
 AGAIN = "again"
 """The folder of the run, where it must be named."""
@@ -48,6 +47,8 @@ def recipe(request: Request) -> Recipe:
     asked = {name: getattr(request, name) for name in names if hasattr(request, name)} | request.settings
     if request.added:
         asked["num_configs"] = request.num_configs - sum(request.added)
+    if request.lengthened:
+        asked["keep_states"] = True  # It changes no trial, and epochs can be added to what has come to its end.
     if _fits_a_command(request, asked):
         return Recipe("sh", _commands(request, asked), _files(request, asked), _cautions(request, asked))
     return Recipe("python", _program(request, asked), {}, _cautions(request, asked))
@@ -87,6 +88,7 @@ def _fits_a_command(request: Request, asked: Mapping[str, Any]) -> bool:
         request.source is not None
         and request.space is not None
         and request.architecture is None
+        and reading["header"] is not True
         and None not in (*choices, *(value for config in _enqueued(request, asked) for value in config.values()))
         and asked.get("tile_size") is None
         and asked["sampler"] in SAMPLERS
@@ -185,7 +187,7 @@ def _reading(request: Request) -> str:
     told = {"target": reading["target"], "task": request.task, "drop": tuple(reading["dropped"])}
     told |= {"group": reading["group"], "test": request.test_source}
     words = [f"{name}={value!r}" for name, value in told.items() if value]
-    return ", ".join([source, *words, *(["header=False"] if reading["header"] is False else [])])
+    return ", ".join([source, *words, *([f"header={reading['header']}"] if reading["header"] is not None else [])])
 
 
 def _extended(request: Request, asked: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -47,7 +47,7 @@ function figuresOf(metric, valid, test) {
   const simple = report.baselines.slice(-1);
   return [
     [`Validation ${metric}`, [valid, small(`± ${score(best.error)}, ${better}`)]],
-    [`Test ${metric}`, [test, small("scored once, by the winner")]],
+    [`Test ${metric}`, [test, small(plan.extended ? "by the winner; the run was extended" : "scored once, by the winner")]],
     ...simple.map((one) => [capital(one.name), [score(one.test[report.metric]), small(`test ${metric}`)]]),
     ["Winner", [link, small(`configuration ${Math.floor(best.trial / repeats)}`)]],
     ["Trials", [counts.trials.toLocaleString("en"), small(fates || "all trained to their end")]],
@@ -63,9 +63,11 @@ function listed(names, most) {
 }
 
 function time(seconds) {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  const whole = Math.round(seconds);
+  const minutes = Math.round(seconds / 60);
+  if (whole < 60) return `${seconds.toFixed(1)} s`;
+  if (minutes < 60) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 function baselineTable() {
@@ -124,7 +126,8 @@ function buildPlan() {
   );
   if (plan.rungs.length > 1) {
     const rungs = plan.rungs.map((rung, i) => [String(i + 1), String(rung.epochs), rung.survivors.join(" + ")]);
-    const heads = ["rung", "up to epoch", "configurations that train to it"];
+    const whose = plan.rounds > 1 ? "configurations of the first round that train to it" : "configurations that train to it";
+    const heads = ["rung", "up to epoch", whose];
     byId("rungs").append(h("h3", {}, "Rungs"), tableOf("Rungs of the scheduler", heads, rungs));
   }
   byId("programs").append(programTable(plan));

@@ -6,6 +6,8 @@ from jaxbn.search.pbt import exploit_and_explore, pbt_rungs
 from jaxbn.search.schedule import Scheduler
 
 SCHEDULERS = ("none", "halving", "hyperband", "pbt")
+READ_BY = {"factor": ("halving", "hyperband"), "min_epochs": ("halving", "hyperband"), "interval": ("pbt",)}
+"""The schedulers that read an argument; the others would ignore it in silence."""
 
 
 def scheduler(name: str, *, num_epochs: int, factor: float = 3, min_epochs: int = 1, interval: int = 1) -> Scheduler:

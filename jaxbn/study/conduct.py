@@ -67,7 +67,8 @@ def conduct(
                 directory.note_request(folder, request_of(setup))
     results = results_of(setup, state)
     if results is None:
-        if folder is not None:
+        # What was extended had a winner: its last checkpoint stays.
+        if folder is not None and not (setup.added or setup.lengthened):
             shutil.rmtree(folder)
         raise nothing_left(setup, state.records)
     if folder is not None:

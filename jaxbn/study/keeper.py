@@ -117,16 +117,23 @@ def newest(folder: Path, setup: Setup, clock: Clock, tell: Callable[[str], None]
     """The state of the newest checkpoint that is whole; that of a fresh sweep if there is none.
 
     Args:
-        folder: where they are; what a killed process left half-written there is removed.
+        folder: where they are; what a killed process left half-written there is removed, and what is broken where an
+            older one is whole: it would be taken for one of the newest.
         setup: of the sweep.
         clock: of the process that goes on with it.
         tell: is told of one that is not whole.
     """
     for path in folder.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
+    broken = []
     for path in generations(folder):
         try:
-            return checkpoint.load(path, setup, clock)
+            state = checkpoint.load(path, setup, clock)
         except BROKEN as error:
             tell(f"the checkpoint {str(path)!r} is broken ({error}), so an older one is gone on from")
+            broken.append(path)
+        else:
+            for one in broken:
+                shutil.rmtree(one, ignore_errors=True)
+            return state
     return SweepState.fresh(setup, clock)

@@ -78,6 +78,7 @@ def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, be
     while state.leg < len(setup.legs):
         leg = setup.legs[state.leg]
         if state.alive is None:
+            records.go_on(waiting(setup, records, state.leg))
             state.alive = begin(setup, records, leg)
             state.rung = leg.first(state.rungs(setup))
         rungs = state.rungs(setup)
@@ -86,7 +87,8 @@ def search(setup: Setup, trainer: Trainer, state: SweepState, tell: Listener, be
                 climb(setup, trainer, state, rungs, between)
             decide(setup, trainer, state, rungs, tell)
             between(True)
-        records.finish(keep=setup.keeps(state.leg))
+        later = [leg.round for leg in setup.legs[state.leg + 1 :]]
+        records.finish(later=later, keep=setup.settings.keep_states)
         # Where it was killed after the target had been reached, another trainer had been stopped.
         if trainer.stopped or reached(setup, records):
             return
@@ -102,8 +104,8 @@ def climb(
     beyond = sum(setup.rounds) * records.repeats
     cohort, rung = cohort_of(setup, state, rungs), rungs[state.rung]
     last = state.rung + 1 == len(rungs)
-    waiting = records.members(cohort.numbers, num_folds, start=cohort.epoch)
-    tiles = plan.pack(waiting, rung=state.rung, start=cohort.epoch, until=rung.epochs)
+    members = records.members(cohort.numbers, num_folds, start=cohort.epoch)
+    tiles = plan.pack(members, rung=state.rung, start=cohort.epoch, until=rung.epochs)
     baseline = linear.members(np.arange(len(linear.configs)), num_folds, start=0, first_trial=beyond)
     beside = plan.pack(baseline, rung=0, start=0, until=plan.num_epochs)
     tiles = [state.going_on(tile) for tile in (*tiles, *beside)]

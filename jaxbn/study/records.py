@@ -291,21 +291,30 @@ class Records:
             number: (config, source) for number, source, config in zip(numbers, sources, edit.configs, strict=True)
         }
 
-    def finish(self, *, keep: bool = False) -> None:
-        """Nobody trains on: a leg is over, or was stopped.
+    def finish(self, *, later: Sequence[int] = (), keep: bool = False) -> None:
+        """A leg is over, or was stopped.
 
         Args:
-            keep: whether everybody has trained to the end, and states are needed later; of those that diverged never.
+            later: rounds that have a leg yet to come: whoever lasts of them trains on.
+            keep: whether the states of all others are needed later too; of those that diverged never.
         """
+        going = self.lasting() & np.isin(self.rounds, list(later))
+        waiting = {trial: state for trial, state in self.states.items() if going[trial // self.repeats]}
         # Who was stopped may hold the state of another, from which it was to go on.
         own = [trial for trial in self.states if keep or self._source(trial // self.repeats) == trial // self.repeats]
-        states = {trial: self.states[trial] for trial in own}
-        for trial in self._candidates(np.array(own, int)):
-            self._end(trial, states[trial].variables)
-        self.states = {trial: state for trial, state in states.items() if keep and not self.diverged[trial]}
+        ended = {trial: self.states[trial] for trial in own if trial not in waiting}
+        for trial in self._candidates(np.array([*ended], int)):
+            self._end(trial, ended[trial].variables)
+        kept = {trial: state for trial, state in ended.items() if keep}
+        self.states = {trial: state for trial, state in {**waiting, **kept}.items() if not self.diverged[trial]}
         self.changes = {}
         self.released.clear()
         self.forget()
+
+    def go_on(self, numbers: np.ndarray) -> None:
+        """Configurations train on: the weights that they had are no candidates any more."""
+        for number in numbers.tolist():
+            self.weights.pop(number, None)
 
     def history(self) -> History:
         """What samplers and schedulers may look at."""

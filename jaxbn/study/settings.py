@@ -37,8 +37,8 @@ class Settings:
         time_budget: seconds, counted from the start of the command; None: no limit.
         target_score: end as soon as a trial has it, or better: less, for a loss; None: no target.
         keep: how many of the highest-ranked configurations keep their weights.
-        keep_states: whether the states of all trials stay in the run directory, so that it can be
-            resumed for more epochs.
+        keep_states: whether the states of all trials that came to their end stay in the run directory, so that it can
+            be resumed for more epochs.
         tile_size: members that train together; None leaves it to the planner.
         devices: how many of the local devices train at once; None is all of them.
         precision: "float32", "tf32" or "bfloat16", of matrix products; weights, statistics and the optimizer's state

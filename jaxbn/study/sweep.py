@@ -123,7 +123,8 @@ def resume(
     Configurations that are added are a further round; they can be added to a finished run too, whose trials stay as
     they are. Epochs are added to every trial that could train on: where the run is finished, or trials of it have come
     to their end, it must have been swept with `keep_states`. With the tile sizes and the padding of the run, trials and
-    curves are those of a sweep that had so many epochs from the start. Where both are asked for, epochs come first.
+    curves are those of a sweep that had so many epochs from the start and, in population-based training, decided as
+    often. Where both are asked for, epochs come first.
 
     Args:
         run_dir: where the run is.

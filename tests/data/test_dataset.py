@@ -29,6 +29,21 @@ def write(tmp_path, content, name="t.csv"):
     return path
 
 
+def test_two_columns_of_one_name_are_refused():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame([[1, 2, 0], [3, 4, 1]], columns=["a", "a", "y"])
+    with pytest.raises(UserError, match="two columns are called 'a': rename one"):
+        load_data(frame, target="y")
+
+
+def test_a_number_that_may_be_a_name_is_refused():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.arange(60).reshape(20, 3) % 7, columns=[5, 3, 0])
+    with pytest.raises(UserError, match="target column 0 is the column called '0' or the one numbered so, called '5'"):
+        load_data(frame, target=0)
+    assert load_data(frame, target="0").target_name == "0"
+
+
 def test_a_real_table(tmp_path):
     dataset = load_data(write(tmp_path, TABLE))
     kinds = {column.name: column.kind for column in dataset.features.columns}

@@ -11,10 +11,10 @@ from safetensors.numpy import load_file
 
 import jaxbn
 from jaxbn import Choice, Float, Int, Results, Space, UserError
-from jaxbn.cli.sweep import progress_of
 from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, keeper
 from jaxbn.study.named import named
+from jaxbn.study.progress import Progress
 from jaxbn.study.run_dir import request_in
 
 SPACE = Space(
@@ -28,6 +28,7 @@ BROKEN = {"learning_rate": 1e30, "optimizer": "momentum", "hidden_units": 4}
 """What diverges at once."""
 KINDS = {
     "all": ({}, 4, 9),
+    "one model": ({"keep": 1}, 4, 9),
     "rounds": ({"num_rounds": 2}, 4, 6),
     "folds": ({"folds": 2, "replicates": 2}, 3, 5),
     "patience, where it is looked at": ({"patience": 2}, 4, 9),
@@ -180,7 +181,7 @@ def watched():
             shown[0].record(event)
             assert shown[0].trials <= shown[0].num_trials and shown[0].done <= sum(shown[0].segments)
 
-    return shown, {"on_start": lambda setup: shown.append(progress_of(setup)), "on_event": record}
+    return shown, {"on_start": lambda setup: shown.append(Progress.of(setup)), "on_event": record}
 
 
 def test_without_the_setting_nothing_is_left(tmp_path):
@@ -248,7 +249,7 @@ def test_states_that_cannot_be_written_can_be_made_again(whole, tmp_path, monkey
     check_same(jaxbn.resume(tmp_path / "run", num_epochs=9), whole("all"))
 
 
-@pytest.mark.parametrize("kind", ["all", "folds"])
+@pytest.mark.parametrize("kind", ["all", "folds", "rounds", "one model"])
 def test_a_run_under_way_needs_no_states_as_long_as_nobody_has_ended(whole, tmp_path, monkeypatch, eager, kind):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, 1, lambda state, begun: min(begun, default=99) < 8 and not state.records.epochs.any())
