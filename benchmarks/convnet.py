@@ -2,7 +2,8 @@
 
 The same networks (those of `examples/convnet_sweep.py`, 16 features, mini-batches of 64) in the same run: the engine as
 the planner has it, the engine with tiles of 2 and 4 stacked members, and a jitted epoch that is called for one network
-after another, whose operations XLA spreads over all cores. Seconds are of training; compiling is apart.
+after another, whose operations XLA spreads over all cores. All score the validation rows after each epoch; the engine
+trains its nine linear models too, which is little. Seconds are of training; compiling is apart.
 
     python -m benchmarks.convnet --data mnist5k --json FILE
 """
@@ -23,7 +24,7 @@ from examples.convnet_sweep import space
 from jaxbn.data import load_data
 from jaxbn.engine import keys
 from jaxbn.engine.data import host_data
-from jaxbn.engine.programs import sizes_of
+from jaxbn.engine.programs import CHUNK, sizes_of
 from jaxbn.engine.work import network
 from jaxbn.nn import train
 from jaxbn.search import Config, Space, split
@@ -43,8 +44,8 @@ def configs_of(data: str, count: int) -> list[Config]:
     return [narrow.config({name: rng.random() for name in narrow.domains}) for _ in range(count)]
 
 
-def one_by_one(setup: Setup, num_epochs: int) -> tuple[float, float]:
-    """Seconds of a jitted epoch called for one network after another; and of its compilation."""
+def one_by_one(setup: Setup, num_epochs: int) -> float:
+    """Seconds of a jitted epoch, and of scoring the validation rows, called for one network after another."""
     problem, fold = setup.plan.problem, setup.folds[0]
     data = jax.device_put(host_data(fold.prepared, problem))
     num_rows = len(fold.prepared.train.x)
@@ -58,24 +59,31 @@ def one_by_one(setup: Setup, num_epochs: int) -> tuple[float, float]:
         with jax.default_matmul_precision("highest"):
             return train.epoch(key, state, data.train, order, hyperparams, **size, step=step)
 
+    @jax.jit
+    def scored(state, hyperparams):
+        given = (state.variables, data.valid.x, data.valid.num_rows, hyperparams)
+        with jax.default_matmul_precision("highest"):
+            outputs = train.evaluate(*given, model=model, size=CHUNK)
+        return (outputs.argmax(1) == data.valid.y).sum()
+
     draw = jax.jit(functools.partial(train.order, size=problem.train_rows))
     start = jax.jit(functools.partial(train.init, model=model, spec=spec))
+    order, drop = (keys.purpose(0, purpose) for purpose in (keys.ORDER, keys.DROPOUT))
 
     def run(configs: list[Config]) -> float:
         began = time.perf_counter()
         for config in configs:
             _, h = split(config, num_epochs=num_epochs)
             h = jax.tree.map(lambda a: a.astype(np.float32) if a.dtype == np.float64 else a, h)
-            state = start(keys.purpose(0, keys.INIT, replicate=0, fold=0), h)
+            state = start(keys.purpose(0, keys.INIT), h)
             for number in range(num_epochs):
-                key = jax.random.fold_in(keys.purpose(0, keys.ORDER, replicate=0, fold=0), number)
-                state, _ = epoch(key, state, draw(key, num_rows), h)
-            jax.block_until_ready(state)
+                rows = draw(jax.random.fold_in(order, number), num_rows)
+                state, _ = epoch(jax.random.fold_in(drop, number), state, rows, h)
+                scored(state, h).block_until_ready()
         return time.perf_counter() - began
 
-    first = run(setup.configs[:1])
-    seconds = run(setup.configs)
-    return seconds, first - seconds / len(setup.configs)
+    run(setup.configs[:1])  # To compile.
+    return run(setup.configs)
 
 
 def main() -> None:
@@ -100,7 +108,7 @@ def main() -> None:
             seconds = sweep(configs, dataset, tile_size=size, **settings).seconds
             ways.setdefault(name, []).append(seconds.train / len(configs))
         ways.setdefault("a jitted epoch, one network after another", []).append(
-            one_by_one(setup, asked.num_epochs)[0] / len(configs)
+            one_by_one(setup, asked.num_epochs) / len(configs)
         )
     rows = [{"way": name, "seconds": statistics.median(found), "all": found} for name, found in ways.items()]
     least = min(row["seconds"] for row in rows if "planner" in row["way"])

@@ -21,8 +21,8 @@ def apply(key: Array, x: Array, rate: ArrayLike) -> Array:
 
     Example:
         >>> dropped = apply(jax.random.key(0), jnp.ones((2, 1000)), 0.25)
-        >>> round(dropped.mean().item(), 1), jnp.unique(dropped).round(3).tolist()
-        (1.0, [0.0, 1.3329999446868896])
+        >>> round(dropped.mean().item(), 1), [round(number, 3) for number in jnp.unique(dropped).tolist()]
+        (1.0, [0.0, 1.333])
     """
     draw = jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row), x.shape[1:], jnp.float32))
     keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxbn import markup
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import Architecture
 from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, check_own, from_values, table_of
+from jaxbn.search.described import described
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
@@ -73,6 +75,9 @@ class Space:
         kind = [] if self.architecture is None else [f"architecture={self.architecture.name}"]
         inside = [f"{name}={self.domains.get(name, self.fixed.get(name))!r}" for name in self]
         return f"Space({', '.join([*kind, *inside])})"
+
+    def _repr_html_(self) -> str:
+        return markup.table(described(self), left=True)
 
     def __eq__(self, other: object) -> bool:
         return (

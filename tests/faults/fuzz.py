@@ -217,7 +217,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "parquet": lambda folder: prepared(folder / "data.parquet"),
     "idx": prepared,
     "space": lambda folder: Space.from_toml(folder / "space.toml"),
-    "configs": lambda folder: enqueued(Settings(enqueue=configs_of(folder / "configs.toml")), {}),
+    "configs": lambda folder: enqueued(Settings(enqueue=configs_of(folder / "configs.toml")), None),
     "run": asked,
     "model": lambda folder: FittedModel.load(folder).predict(np.ones((3, 4))),
     "checkpoints": gone_on,

@@ -71,6 +71,7 @@ def sweep(
         request=SimpleNamespace(space=None if listed else space.to_json(), sampler=sampler, enqueued=enqueued),
         summary=SimpleNamespace(metric="accuracy", greater_is_better=greater_is_better),
         best=SimpleNamespace(trial=int(order[0])),
+        architecture=None,
         trials=trials,
         curves=curves,
     )

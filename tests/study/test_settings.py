@@ -3,7 +3,7 @@
 import pytest
 
 from jaxbn.errors import UserError
-from jaxbn.search import Config
+from jaxbn.search import Config, Space
 from jaxbn.study.settings import Settings, enqueued, settings_of
 
 RATE = {"learning_rate": 0.1}
@@ -54,6 +54,6 @@ def test_time_is_above_zero(seconds):
 def test_what_makes_sense_is_taken():
     config = Config(learning_rate=0.2)
     settings = settings_of({"enqueue": (RATE, config), "factor": 4, "time_budget": None, "target_score": -3})
-    first, second = enqueued(settings, {"num_layers": 1})
+    first, second = enqueued(settings, Space(num_layers=1))
     assert (first.learning_rate, first.num_layers) == (0.1, 1) and second is config
     assert Settings(enqueue=[]).enqueue == [] and settings_of({"time_budget": 60}).time_budget == 60
