@@ -23,7 +23,7 @@ from benchmarks.about import about_machine
 from examples.convnet_sweep import space
 from jaxbn.data import load_data
 from jaxbn.engine import keys
-from jaxbn.engine.data import host_data
+from jaxbn.engine.data import host_data, place
 from jaxbn.engine.programs import CHUNK, sizes_of
 from jaxbn.engine.work import network
 from jaxbn.nn import train
@@ -47,7 +47,7 @@ def configs_of(data: str, count: int) -> list[Config]:
 def one_by_one(setup: Setup, num_epochs: int) -> float:
     """Seconds of a jitted epoch, and of scoring the validation rows, called for one network after another."""
     problem, fold = setup.plan.problem, setup.folds[0]
-    data = jax.device_put(host_data(fold.prepared, problem))
+    data = place(host_data(fold.prepared, problem), jax.local_devices()[0])
     num_rows = len(fold.prepared.train.x)
     spec, _ = split(setup.configs[0])
     model = network(spec, sizes_of(problem))
@@ -101,10 +101,11 @@ def main() -> None:
     dataset, configs = load_data(asked.data), configs_of(asked.data, asked.num_configs)
     settings = {"num_epochs": asked.num_epochs}
     setup = set_up(configs, dataset, Settings(num_configs=len(configs), **settings))
+    planned = next(program.tile_size for program in setup.plan.programs if program.spec.architecture is not None)
     ways: dict[str, list[float]] = {}
     for _ in range(asked.repeats):
         for size in (None, *asked.tiles):
-            name = f"engine, tiles of {size or setup.plan.largest_tile}" + ("" if size else " (the planner's)")
+            name = f"engine, tiles of {size or planned}" + ("" if size else " (the planner's)")
             seconds = sweep(configs, dataset, tile_size=size, **settings).seconds
             ways.setdefault(name, []).append(seconds.train / len(configs))
         ways.setdefault("a jitted epoch, one network after another", []).append(

@@ -57,7 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Sweep small convolutional networks.")
     parser.add_argument("--data", choices=tuple(IMAGES), default="digits")
     parser.add_argument("--num-configs", type=int, default=32)
-    parser.add_argument("--num-epochs", type=int, default=10)
+    parser.add_argument("--num-epochs", type=int, default=9, help="of those that train longest")
+    parser.add_argument("--scheduler", choices=("none", "halving", "hyperband"), default="halving")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run-dir", default=None, help="where to write the run, with checkpoints")
     asked = parser.parse_args()
@@ -66,6 +67,7 @@ def main() -> None:
         asked.data,
         num_configs=asked.num_configs,
         num_epochs=asked.num_epochs,
+        scheduler=asked.scheduler,
         seed=asked.seed,
         run_dir=asked.run_dir,
     )

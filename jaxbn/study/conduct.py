@@ -15,6 +15,7 @@ from jaxbn.engine.run import Trainer
 from jaxbn.engine.tiles import TileResult
 from jaxbn.errors import UserError
 from jaxbn.study import run_dir as directory
+from jaxbn.study.budget import RESERVE
 from jaxbn.study.frames import curves_frame, lineage_frame, trials_frame
 from jaxbn.study.interrupt import Interrupted, Interrupts
 from jaxbn.study.judge import best_linear, constant, fitted, judge
@@ -23,7 +24,7 @@ from jaxbn.study.loop import Listener, listening, search
 from jaxbn.study.records import Records
 from jaxbn.study.request import request_of
 from jaxbn.study.results import Results
-from jaxbn.study.setup import RESERVE, Setup
+from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 from jaxbn.study.summary import Summary
 

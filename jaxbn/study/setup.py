@@ -1,7 +1,7 @@
 """From what a person asks for to a plan, before anything is compiled."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from jaxbn.search import Choice, Config, Float, Sampler, Scheduler, Space, sampl
 from jaxbn.search.patience import with_patience
 from jaxbn.search.propose import grid
 from jaxbn.search.schedule import Rung
+from jaxbn.study.budget import RESERVE, Draft, round_sizes, within
 from jaxbn.study.leg import Leg, Lengthened
 from jaxbn.study.score import choose_metrics
 from jaxbn.study.settings import Settings, enqueued, settings_of
@@ -29,11 +30,6 @@ from jaxbn.study.settings import Settings, enqueued, settings_of
 LINEAR = Space(num_layers=0, optimizer="adam", learning_rate=Float(1e-4, 1, scale="log"), decay_kind=Choice("none"))
 NUM_LINEAR = 9
 """Learning rates of the best linear model, the baseline: two for each decade."""
-
-RESERVE = 2.0
-"""Seconds that judging and writing take after training, kept free of a time budget."""
-TRIES = 6
-FEW = 128
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -343,29 +339,6 @@ def proposed(ask: Sampler, settings: Settings, space: Space, wanted: int, count:
     return configs
 
 
-Draft = tuple[tuple[int, ...], list[Config], Plan]
-"""Rounds, the configurations of the first one, and a plan."""
-
-
-def within(draft: Callable[[int], Draft], wanted: int, seconds: float) -> Draft:
-    """The draft of about as many configurations as can be trained in a time, at most as many as are wanted.
-
-    Drafting takes time too, so it begins with few. Fewer configurations share fewer programs, so the estimate is made
-    anew for each number.
-    """
-    count = min(wanted, FEW)
-    drafted = draft(count)
-    for _ in range(TRIES):
-        plan = drafted[2]
-        free = max(seconds - plan.compile_seconds, 0.0)
-        fits = int(count * min(free / max(plan.total_train_seconds, 1e-9), 8))
-        if count <= fits <= count * 1.1 or (count == wanted and fits >= count) or (count == 1 and fits <= 1):
-            break
-        count = min(max(fits, count // 8, 1), wanted)
-        drafted = draft(count)
-    return drafted
-
-
 def _scheduler(settings: Settings) -> Scheduler:
     method = scheduler(
         settings.scheduler,
@@ -404,17 +377,6 @@ def _check_decay(configs: Sequence[Config]) -> None:
             f"{cosine} of {len(configs)} configs have a cosine decay, which ends at num_epochs, so that they could not "
             "train on from states that are kept: search other decay kinds, or leave keep_states out"
         )
-
-
-def round_sizes(num_configs: int, num_rounds: int) -> tuple[int, ...]:
-    """Configurations of each round, as even as can be, none empty but the only one.
-
-    Example:
-        >>> round_sizes(10, 4), round_sizes(2, 4), round_sizes(0, 3)
-        ((3, 3, 2, 2), (1, 1), (0,))
-    """
-    num_rounds = max(min(num_rounds, num_configs), 1)
-    return tuple(num_configs // num_rounds + (number < num_configs % num_rounds) for number in range(num_rounds))
 
 
 def plan(space: Space | Sequence[Config] | None = None, data: Any = "digits", **settings: Any) -> Plan:
