@@ -225,12 +225,13 @@ def test_an_own_loss_is_what_training_minimises():
 
 
 def test_work_is_counted():
-    # Two convolutions of 3 x 3 over 8 x 8 and 4 x 4 places, and a linear layer over 2 x 2.
+    # Convolutions of 3 x 3 over 8 x 8, 4 x 4 and 2 x 2 places, and a linear layer over the last.
     spec, _ = split(space("digits").config(dict.fromkeys(space("digits").domains, 0.0)))
     work = work_of(spec, Sizes(64, 10))
-    assert work.products == 2 * (64 * 9 * 1 * 8 + 16 * 9 * 8 * 16 + 64 * 10)
-    assert work.units == 64 * 8 + 16 * 16 + 10 and work.convolves
-    assert work.params == 9 * 8 + 2 * 8 + 9 * 8 * 16 + 2 * 16 + 64 * 10 + 10 and work.statistics == 2 * (8 + 16)
+    kernels = (9 * 1 * 8, 9 * 8 * 16, 9 * 16 * 32, 128 * 10)
+    assert work.products == 2 * (64 * kernels[0] + 16 * kernels[1] + 4 * kernels[2] + kernels[3])
+    assert work.units == 64 * 8 + 16 * 16 + 4 * 32 + 10 and work.convolves
+    assert work.params == sum(kernels) + 2 * (8 + 16 + 32) + 10 and work.statistics == 2 * (8 + 16 + 32)
     net, _ = split(from_values(architecture=NET))
     mine, mlp = work_of(net, Sizes(4, 3)), work_of(Spec(widths=(8,)), Sizes(4, 3))
     assert dataclasses.replace(mine, convolves=False) == dataclasses.replace(mlp, statistics=16)
