@@ -26,6 +26,7 @@ class Rates:
         cache: bytes of state that a tile should not exceed.
         largest_tile: members of a tile at the most.
         largest_convolving: the same of networks with convolutions.
+        convolution: how many times longer than one of a matrix product an operation of theirs takes.
     """
 
     flops: float
@@ -39,17 +40,18 @@ class Rates:
     largest_tile: int
     uncounted: float = 0.0
     largest_convolving: int = 1
+    convolution: float = 27.0
 
 
 def rates(platform: str, workers: int) -> Rates:
     """Rates of a kind of machine: "cpu", or an accelerator.
 
     The CPU's were fitted to measured steps on cores with AVX-512 and 1 MiB of level-2 cache, the accelerator's to steps
-    of 64 to 16,384 members on an H200 (docs/performance.md).
+    of 64 to 16,384 members on an H200 (docs/performance.md). Convolutions were measured on a CPU alone.
     """
     if platform == "cpu":
         return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
-    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5, 16384)
+    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5, 16384, 1.0)
 
 
 def num_params(spec: Spec, sizes: Sizes) -> int:
@@ -78,6 +80,7 @@ def member_step_seconds(spec: Spec, batch_size: int, sizes: Sizes, rates: Rates)
     work = work_of(spec, sizes)
     # An input is gathered and handed to the members; a unit is also normalised, and has a derivative.
     units = sizes.num_inputs / 4 + work.units
-    per_row = 3 * work.products / rates.flops + units * rates.activation
+    slower = rates.convolution if work.convolves else 1.0
+    per_row = 3 * work.products * slower / rates.flops + units * rates.activation
     # Merged optimizers all pass over the parameters.
     return batch_size * per_row + work.params * rates.parameter * (1 + len(spec.optimizers)) / 2

@@ -17,7 +17,7 @@ from flax import nnx
 from examples.convnet_sweep import ConvNet, space
 from jaxbn import Choice, Float, Int, Space, load_data, plan, resume, sweep
 from jaxbn.data import prepare, split_rows
-from jaxbn.engine import keys
+from jaxbn.engine import cost, keys
 from jaxbn.engine.work import Sizes, stand_in, work_of
 from jaxbn.errors import UserError
 from jaxbn.interop.flax import Dropout, NNXDropout, from_linen, from_nnx
@@ -243,6 +243,15 @@ def test_convolutions_are_not_stacked_on_a_cpu():
     sizes = {program.spec.architecture is not None: program.tile_size for program in setup.plan.programs}
     assert sizes[True] == 1
     assert any("with convolutions train one by one" in note for note in setup.notes)
+
+
+def test_convolutions_are_known_to_be_slow_on_a_cpu():
+    spec, _ = split(from_values(architecture=space("digits").architecture, batch_size=32))
+    sizes, cpu = Sizes(64, 10), cost.rates("cpu", 1)
+    as_products = cost.member_step_seconds(spec, 32, sizes, dataclasses.replace(cpu, convolution=1.0))
+    slower = cost.member_step_seconds(spec, 32, sizes, cpu) - as_products
+    products = 32 * 3 * work_of(spec, sizes).products / cpu.flops
+    assert slower == pytest.approx((cpu.convolution - 1) * products)
 
 
 def test_a_convolutional_network_learns_the_digits():
