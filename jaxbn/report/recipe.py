@@ -88,7 +88,6 @@ def _fits_a_command(request: Request, asked: Mapping[str, Any]) -> bool:
         request.source is not None
         and request.space is not None
         and request.architecture is None
-        and reading["header"] is not True
         and None not in (*choices, *(value for config in _enqueued(request, asked) for value in config.values()))
         and asked.get("tile_size") is None
         and asked["sampler"] in SAMPLERS
@@ -187,7 +186,7 @@ def _reading(request: Request) -> str:
     told = {"target": reading["target"], "task": request.task, "drop": tuple(reading["dropped"])}
     told |= {"group": reading["group"], "test": request.test_source}
     words = [f"{name}={value!r}" for name, value in told.items() if value]
-    return ", ".join([source, *words, *([f"header={reading['header']}"] if reading["header"] is not None else [])])
+    return ", ".join([source, *words, *(["header=False"] if reading["header"] is False else [])])
 
 
 def _extended(request: Request, asked: Mapping[str, Any]) -> list[tuple[str, int]]:

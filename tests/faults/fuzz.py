@@ -34,6 +34,7 @@ from sklearn.datasets import load_wine
 import jaxbn
 from jaxbn import Config, Results, Settings, Space, UserError
 from jaxbn.cli.experiment import configs_of
+from jaxbn.engine.run import IDLE
 from jaxbn.engine.tiles import TileResult
 from jaxbn.study import checkpoint, conduct, keeper
 from jaxbn.study.clock import Clock
@@ -160,7 +161,9 @@ def under_way(folder: Path) -> None:
     keeper.Keeper.consider = leave  # type: ignore[method-assign]
     conduct.REPORT = 0.0
     try:
-        jaxbn.sweep(SPACE_OF_ONE, "iris", run_dir=folder.parent / "left", **vars(SWEPT))
+        # Tiles of the second rung rest in their last epoch until somebody has looked.
+        rest = lambda event: time.sleep(3 * IDLE * (getattr(event, "epoch", 0) == 3))  # noqa: E731
+        jaxbn.sweep(SPACE_OF_ONE, "iris", run_dir=folder.parent / "left", on_event=rest, **vars(SWEPT))
     except Left:
         shutil.rmtree(folder.parent / "left")
     finally:
