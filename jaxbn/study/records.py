@@ -356,7 +356,7 @@ class Records:
     def lasting(self) -> np.ndarray:
         """Whether each configuration was neither stopped by the scheduler nor ended by patience, bool [n]."""
         everyone = self.trials(np.arange(len(self.configs)))
-        return ~(self.pruned | self.patient)[everyone].any(1)
+        return np.logical_not((self.pruned | self.patient)[everyone].any(1))
 
     def ranking(self, numbers: np.ndarray) -> np.ndarray:
         """Configurations from best to worst.
