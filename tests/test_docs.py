@@ -9,7 +9,8 @@ import pytest
 
 from jaxbn.cli.entry import COMMANDS
 from jaxbn.search import HYPERPARAMETERS, Choice
-from jaxbn.search.config import DEFAULTS, Hyperparameter, legal
+from jaxbn.search.config import DEFAULTS
+from jaxbn.search.hyperparameter import Hyperparameter, legal
 from tests.pages import EXECUTED, NOT_EXECUTED, ROOT, blocks_of, check_commands, follow
 
 DOCS = ROOT / "docs"

@@ -35,7 +35,8 @@ def run(arguments: Arguments) -> int:
     if arguments.toml:
         print(toml(), end="")
         return 0
-    from jaxbn.search.config import DEFAULTS, HYPERPARAMETERS, legal
+    from jaxbn.search.config import DEFAULTS, HYPERPARAMETERS
+    from jaxbn.search.hyperparameter import legal
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for name in ("", "hyperparameter", "default", "legal", "range when searched"):
@@ -61,7 +62,8 @@ def run(arguments: Arguments) -> int:
 
 def toml() -> str:
     """The default space as TOML; the other hyperparameters follow, commented out."""
-    from jaxbn.search.config import HYPERPARAMETERS, legal
+    from jaxbn.search.config import HYPERPARAMETERS
+    from jaxbn.search.hyperparameter import legal
 
     lines = [
         "# What jaxbn sweep searches by default. Edit it, then: jaxbn sweep DATA --space FILE",

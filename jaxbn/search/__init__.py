@@ -1,8 +1,9 @@
 """What to try: the table of hyperparameters, domains, spaces, samplers, schedulers."""
 
-from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, from_values, table_of
+from jaxbn.search.config import HYPERPARAMETERS, Config, from_values, table_of
 from jaxbn.search.domains import Choice, Domain, Float, Int
 from jaxbn.search.history import History
+from jaxbn.search.hyperparameter import Hyperparameter
 from jaxbn.search.propose import Propose
 from jaxbn.search.samplers import SAMPLERS, Sampler, sampler
 from jaxbn.search.schedule import Cohort, Edit, Rung, Scheduler

@@ -9,9 +9,10 @@ from typing import Any
 from jaxbn import markup
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import Architecture
-from jaxbn.search.config import HYPERPARAMETERS, Config, Hyperparameter, check, check_own, from_values, table_of
+from jaxbn.search.config import HYPERPARAMETERS, Config, check, check_own, from_values, table_of
 from jaxbn.search.described import described
 from jaxbn.search.domains import Choice, Domain, Float, Int, plain
+from jaxbn.search.hyperparameter import Hyperparameter
 
 KEYS = ("low", "high", "scale", "choices", "value", "when")
 

@@ -1,0 +1,69 @@
+"""What the table says of one hyperparameter."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jaxbn.search.domains import Domain
+
+if TYPE_CHECKING:
+    from jaxbn.search.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """A row of the table.
+
+    Attributes:
+        kind: float, int or str.
+        lives: "traced" (may differ between the members of a program) or "spec" (shapes the program).
+        doc: what it is.
+        domain: where it is searched when nobody says otherwise; None: nowhere.
+        in_default_space: whether the default space searches it.
+        low: smallest legal value.
+        high: largest legal value.
+        open_low: low itself is not legal.
+        open_high: high itself is not legal.
+        options: legal values of a string.
+        optional: None is legal, and means off.
+        used: whether a configuration reads it at all.
+        fixed_from_start: a change in the middle of training would make a lie of the state: of weights that were drawn
+            with it, or of averages that were debiased with it.
+        of_network: it says something of the MLP itself; an architecture of one's own may read it or not.
+    """
+
+    kind: type
+    lives: str
+    doc: str
+    domain: Domain | None = None
+    in_default_space: bool = False
+    low: float = 0.0
+    high: float = float("inf")
+    open_low: bool = False
+    open_high: bool = False
+    options: tuple[str, ...] = ()
+    optional: bool = False
+    used: Callable[["Config"], bool] = lambda config: True
+    fixed_from_start: bool = False
+    of_network: bool = False
+
+    @property
+    def editable(self) -> bool:
+        """Whether it may change in the middle of training."""
+        return self.lives == "traced" and not self.fixed_from_start
+
+
+def legal(row: Hyperparameter) -> str:
+    """The values that a hyperparameter can have, in words.
+
+    Example:
+        >>> from jaxbn.search import HYPERPARAMETERS
+        >>> legal(HYPERPARAMETERS["momentum"]), legal(HYPERPARAMETERS["batch_size"])
+        ('a number in [0, 1)', 'a whole number >= 1')
+    """
+    if row.kind is str:
+        return " | ".join(row.options)
+    noun = "a whole number" if row.kind is int else "a number"
+    if row.high == float("inf"):
+        return f"{noun} {'>' if row.open_low else '>='} {row.low:g}"
+    return f"{noun} in {'(' if row.open_low else '['}{row.low:g}, {row.high:g}{')' if row.open_high else ']'}"
