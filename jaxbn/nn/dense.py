@@ -5,6 +5,7 @@ import itertools
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -27,7 +28,7 @@ def draws(key: Array, sizes: list[tuple[int, int]]) -> list[Array]:
 
     Args:
         key: consumed.
-        sizes: padded (inputs, outputs) of each layer.
+        sizes: padded (inputs, outputs) of each layer; at most 256 layers, each of fewer than 2^24 inputs.
 
     Returns:
         An array of that size for each layer. Drawn in float32 whatever the precision: a float64 draw would be another
@@ -39,7 +40,9 @@ def draws(key: Array, sizes: list[tuple[int, int]]) -> list[Array]:
         True
     """
     # All layers at once: a draw costs a third of a second to compile, and each network would compile one per layer.
-    units = jnp.concatenate([jnp.arange(rows) + (layer << 24) for layer, (rows, _) in enumerate(sizes)])
+    units = jnp.concatenate(
+        [jnp.arange(rows, dtype=jnp.uint32) + np.uint32(layer << 24) for layer, (rows, _) in enumerate(sizes)]
+    )
     most = max(columns for _, columns in sizes)
     table = jax.vmap(lambda unit: jax.random.normal(jax.random.fold_in(key, unit), (most,), jnp.float32))(units)
     starts = itertools.accumulate((rows for rows, _ in sizes), initial=0)

@@ -8,12 +8,15 @@ from typing import Any
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS, Architecture
-from jaxbn.search.domains import Choice, Float, Int
+from jaxbn.search.domains import Choice, Float, Int, plain
 from jaxbn.search.hyperparameter import Hyperparameter, legal
 
 MOMENTA = ("momentum", "nesterov", "momentum_ewa")
 ADAMS = ("adam", "adamw")
 ADAMW_WEIGHT_DECAY = 1e-4
+
+LEAST, MOST = 2.0**-126, 1 - 2.0**-24
+"""The smallest number above 0, and the largest below 1, that float32 keeps apart from them on all devices."""
 
 
 def _field(default: Any, *row: Any, **columns: Any) -> Any:
@@ -111,6 +114,7 @@ class Config:
         Int(32, 256, scale="power_of_two"),
         in_default_space=True,
         low=1,
+        high=1e9,
     )
     hidden_units: int | tuple[int, ...] = _field(
         64,
@@ -120,6 +124,7 @@ class Config:
         Int(16, 256, scale="log"),
         in_default_space=True,
         low=1,
+        high=1e6,
         used=_has_hidden,
         fixed_from_start=True,
         of_network=True,
@@ -131,6 +136,7 @@ class Config:
         "hidden layers; 0 is softmax or linear regression",
         Int(1, 3),
         in_default_space=True,
+        high=255,
         of_network=True,
     )
     learning_rate_decay: float = _field(
@@ -246,7 +252,9 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in HYPERPARAMETERS:
-            check(name, getattr(self, name))
+            value = plain(getattr(self, name))
+            object.__setattr__(self, name, value)
+            check(name, value)
         for name, value in self.own:
             check_own(name, value, self.architecture)
         if isinstance(self.hidden_units, tuple) and len(self.hidden_units) != self.num_layers:
@@ -350,7 +358,7 @@ def from_values(*, architecture: Architecture | None = None, **values: Any) -> C
     for name in values:
         if name not in HYPERPARAMETERS and name not in own:
             raise unknown("hyperparameter", name, table_of(architecture))
-    own = {name: values.pop(name, default) for name, default in own.items()}
+    own = {name: plain(values.pop(name, default)) for name, default in own.items()}
     if architecture is not None:
         values = {
             name: value for name, value in architecture.defaults if name not in own and value is not None
@@ -388,6 +396,8 @@ def check(name: str, value: Any) -> None:
         below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
         if not (above and below):
             raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
+        if (row.open_low and number < LEAST) or (row.open_high and number > MOST * row.high):
+            raise UserError(f"{name} = {number!r} is {number:.0f} in the 32 bits of training: expected {legal(row)}")
 
 
 def check_own(name: str, value: Any, architecture: Architecture | None) -> None:

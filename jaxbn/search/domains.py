@@ -25,8 +25,10 @@ def _condition(when: Mapping[str, Any] | Condition | None) -> Condition:
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number that it holds; anything else as it is."""
-    return value.item() if hasattr(value, "item") else value
+    """A NumPy scalar as the Python number that it holds, also within a tuple; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value.item() if hasattr(value, "item") and not getattr(value, "shape", ()) else value
 
 
 def _written(domain: "Domain", *values: Any) -> str:
@@ -89,6 +91,8 @@ class Float:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "when", _condition(self.when))
+        object.__setattr__(self, "low", plain(self.low))
+        object.__setattr__(self, "high", plain(self.high))
         _check(self)
 
     def __repr__(self) -> str:
@@ -157,6 +161,8 @@ class Int:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "when", _condition(self.when))
+        object.__setattr__(self, "low", plain(self.low))
+        object.__setattr__(self, "high", plain(self.high))
         _check(self)
 
     def __repr__(self) -> str:
@@ -216,7 +222,7 @@ class Choice:
     def __init__(self, *options: Any, when: Mapping[str, Any] | Condition | None = None) -> None:
         if not options:
             raise UserError("Choice() has no options: name at least one")
-        frozen = tuple(tuple(option) if isinstance(option, list) else plain(option) for option in options)
+        frozen = tuple(plain(tuple(option) if isinstance(option, list) else option) for option in options)
         object.__setattr__(self, "options", frozen)
         object.__setattr__(self, "when", _condition(when))
 

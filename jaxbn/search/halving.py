@@ -108,4 +108,4 @@ def budgets(num_epochs: int, factor: float, min_epochs: int) -> tuple[int, ...]:
     while budget * math.sqrt(factor) <= num_epochs:
         below.append(round(budget))
         budget *= factor
-    return (*dict.fromkeys(below), num_epochs)
+    return tuple(dict.fromkeys((*below, num_epochs)))

@@ -59,11 +59,12 @@ def legal(row: Hyperparameter) -> str:
     Example:
         >>> from jaxbn.search import HYPERPARAMETERS
         >>> legal(HYPERPARAMETERS["momentum"]), legal(HYPERPARAMETERS["batch_size"])
-        ('a number in [0, 1)', 'a whole number >= 1')
+        ('a number in [0, 1)', 'a whole number in [1, 1e9]')
     """
     if row.kind is str:
         return " | ".join(row.options)
     noun = "a whole number" if row.kind is int else "a number"
     if row.high == float("inf"):
         return f"{noun} {'>' if row.open_low else '>='} {row.low:g}"
-    return f"{noun} in {'(' if row.open_low else '['}{row.low:g}, {row.high:g}{')' if row.open_high else ']'}"
+    high = f"{row.high:g}".replace("e+0", "e")
+    return f"{noun} in {'(' if row.open_low else '['}{row.low:g}, {high}{')' if row.open_high else ']'}"

@@ -10,8 +10,8 @@ from jaxbn.search.schedule import Cohort, Edit, Rung, Scheduler
 def with_patience(scheduler: Scheduler, patience: int) -> Scheduler:
     """A scheduler that also lets configurations end whose score has not risen for so many epochs.
 
-    It asks at the rungs, and where there is only one, every `patience` epochs: a configuration may therefore train for
-    up to twice as long without getting better. What the scheduler itself stops counts as stopped.
+    It asks at the rungs, and where there is only one, every `patience` epochs, so that a configuration trains on until
+    the next of these without getting better. What the scheduler itself stops counts as stopped.
 
     Args:
         scheduler: any.

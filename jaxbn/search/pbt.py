@@ -9,7 +9,7 @@ from jaxbn.search.config import Config
 from jaxbn.search.domains import Choice
 from jaxbn.search.history import History
 from jaxbn.search.schedule import Cohort, Edit, Rung
-from jaxbn.search.space import Space
+from jaxbn.search.space import Space, applies
 
 SHARE = 0.25
 """Of the members of a spec: how many take over, and from how many."""
@@ -52,7 +52,7 @@ def exploit_and_explore(seed: int, cohort: Cohort, history: History, rung: Rung)
         ranked = sorted(places, key=lambda place: rank[place])
         count = max(round(SHARE * len(ranked)), len(ranked) > 1)
         parents = [place for place in ranked[:count] if not failed[place]]
-        losers = [place for place in ranked[count:] if failed[place] or place in ranked[-count:]]
+        losers = [place for place in ranked if place not in parents and (failed[place] or place in ranked[-count:])]
         for loser in losers if parents else ():
             # A stream for each member and decision: what becomes of one changes no other.
             rng = np.random.default_rng([seed, number, cohort.epoch, int(cohort.numbers[loser])])
@@ -82,8 +82,27 @@ def explore(rng: np.random.Generator, config: Config, space: Space, spec_of: Cal
         anew, resampled, step = rng.random(), rng.random() < RESAMPLE, rng.choice([-PERTURB, PERTURB])
         if not space.table[name].editable or (isinstance(domain, Choice) and not resampled):
             continue
+        if not applies(domain, explored):
+            continue
         value = domain.at(anew if resampled else min(max(u + step, 0.0), 1.0))
-        changed = explored.changed(**{name: value})
-        if spec_of(changed) == spec_of(config):
+        changed = _with_dependents(rng, explored, explored.changed(**{name: value}), space)
+        if changed is not None and spec_of(changed) == spec_of(config):
             explored = changed
     return explored
+
+
+def _with_dependents(rng: np.random.Generator, old: Config, new: Config, space: Space) -> Config | None:
+    """A changed configuration in which what depends on the change is drawn anew, or has its default again.
+
+    Returns:
+        None where that would change what may not change in the middle of training.
+    """
+    for name, domain in space.domains.items():
+        holds = applies(domain, new)
+        if not domain.when or holds == applies(domain, old):
+            continue
+        if not space.table[name].editable:
+            return None
+        value = domain.at(rng.random()) if holds else space.default_of(name, new)
+        new = new.changed(**{name: value})
+    return new

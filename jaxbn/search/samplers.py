@@ -39,13 +39,15 @@ SAMPLERS: dict[str, Sampler] = {
 
 
 def sampler(given: str | Propose) -> Sampler:
-    """A sampler by name, or one round of a function.
+    """A sampler by name, or one round of a function of one's own.
 
     Raises:
         UserError: there is none of that name.
     """
     if not isinstance(given, str):
-        return Sampler(getattr(given, "__name__", "custom"), given)
+        known = (found for found in SAMPLERS.values() if found.propose is given)
+        # A name that no sampler can have: nobody may take a function of one's own for one of these.
+        return next(known, Sampler(f"{getattr(given, '__name__', 'custom')}()", given))
     if given not in SAMPLERS:
         raise unknown("sampler", given, SAMPLERS)
     return SAMPLERS[given]

@@ -55,7 +55,7 @@ class Space:
                     _check_own_domain(name, domain, architecture)
                 self.domains[name] = domain
             else:
-                value = tuple(domain) if isinstance(domain, list) else plain(domain)
+                value = plain(tuple(domain) if isinstance(domain, list) else domain)
                 if isinstance(value, tuple) and name != "hidden_units":
                     raise UserError(
                         f"{name} = {value!r} is neither a domain nor a value: write Float(low, high), Int(low, high) "
@@ -65,7 +65,7 @@ class Space:
                     check(name, value)
                 self.fixed[name] = value
         self._check_conditions()
-        # The corners are built once, so that values that do not go together are refused before anything runs.
+        # The corners are built once, so that most values that do not go together are refused before anything runs.
         for u in (0.0, 1.0):
             self.config(dict.fromkeys(self.domains, u))
 
@@ -135,12 +135,12 @@ class Space:
             A configuration; a domain whose condition fails gives way to the default.
         """
         values = self.fixed | {name: domain.at(u[name]) for name, domain in self.domains.items() if not domain.when}
-        # Conditions look at what is settled without them, defaults that follow from other values included.
-        # What nobody's condition can name, but an architecture may need.
+        # Conditions look at what is settled without them, defaults that follow from other values included. An
+        # architecture may need values of its own for that, whatever their conditions.
         own = {name: domain.at(u[name]) for name, domain in self.domains.items() if name not in HYPERPARAMETERS}
         settled = from_values(architecture=self.architecture, **own | values)
         for name, domain in self.domains.items():
-            if domain.when and all(getattr(settled, other) in allowed for other, allowed in _when(domain)):
+            if domain.when and applies(domain, settled):
                 values[name] = domain.at(u[name])
         return from_values(architecture=self.architecture, **values)
 
@@ -163,10 +163,13 @@ class Space:
         return {
             name: domain.share(getattr(config, name))
             for name, domain in self.domains.items()
-            if name not in unused
-            and all(getattr(config, other) in allowed for other, allowed in _when(domain))
-            and _speaks_of(domain, getattr(config, name))
+            if name not in unused and applies(domain, config) and _speaks_of(domain, getattr(config, name))
         }
+
+    def default_of(self, name: str, config: Config) -> Any:
+        """What a hyperparameter has in a configuration where the condition of its domain fails."""
+        others = {other: value for other, value in config.values().items() if other != name}
+        return getattr(from_values(architecture=self.architecture, **others), name)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads: a table for each hyperparameter, in order."""
@@ -197,6 +200,16 @@ class Space:
                     )
                 for value in allowed if other in HYPERPARAMETERS else ():
                     check(other, value)
+
+
+def applies(domain: Domain, config: Config) -> bool:
+    """Whether the condition of a domain holds in a configuration.
+
+    Example:
+        >>> applies(Float(0.9, 0.99, when={"optimizer": "momentum"}), Config(optimizer="adam"))
+        False
+    """
+    return all(getattr(config, name) in allowed for name, allowed in _when(domain))
 
 
 def _speaks_of(domain: Domain, value: Any) -> bool:

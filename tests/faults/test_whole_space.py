@@ -16,7 +16,7 @@ EXTREME = Space(
     momentum=Choice(0.0, 0.9, 0.9999999),
     b1=Choice(0.0, 0.9, 0.9999999),
     b2=Choice(0.0, 0.999, 0.9999999),
-    eps=Float(1e-40, 1e10, scale="log"),
+    eps=Float(2e-38, 1e10, scale="log"),
     batch_size=Choice(1, 7, 1000),
     hidden_units=Int(1, 6),
     num_layers=Int(0, 3),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from jaxbn.errors import UserError
@@ -146,6 +147,34 @@ def test_legal_bounds(name):
             Space(**{name: value})
         with pytest.raises(UserError, match=name):
             from_values(**{name: value})
+
+
+OPEN = sorted(name for name, row in HYPERPARAMETERS.items() if row.open_low or row.open_high)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_its_end_in_float32_is_not_legal(name):
+    value, rounded = (1e-40, "0") if HYPERPARAMETERS[name].open_low else (0.99999999, "1")
+    with pytest.raises(UserError, match=f"{name} = {value!r} is {rounded} in the 32 bits"):
+        from_values(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 2**31), ("hidden_units", 2**24), ("num_layers", 256)])
+def test_no_array_is_larger_than_a_device_can_count(name, value):
+    with pytest.raises(UserError, match=f"{name} = {value} is out of range"):
+        from_values(**{name: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = from_values(
+        batch_size=np.int64(32), learning_rate=np.float32(0.5), hidden_units=(np.int32(8), np.int32(4))
+    )
+    assert config == from_values(batch_size=32, learning_rate=0.5, hidden_units=(8, 4))
+    assert config == Config(
+        batch_size=np.int64(32), learning_rate=np.float32(0.5), hidden_units=(np.int32(8), np.int32(4))
+    )
+    assert type(config.batch_size) is int and type(config.learning_rate) is float
+    assert config.changed(batch_size=np.int64(16)).values()["batch_size"] == 16
 
 
 def test_only_clip_norm_may_be_none():

@@ -142,6 +142,12 @@ def test_what_a_domain_refuses(make, words):
     assert "\n" not in str(error.value)
 
 
+def test_bounds_of_numpy_are_numbers():
+    assert Int(np.int64(16), np.int64(256)) == Int(16, 256) and type(Int(np.int64(16), 32).low) is int
+    assert Float(np.float32(0.5), np.float64(2)) == Float(0.5, 2.0)
+    assert Choice((np.int64(8), np.int64(4)), 16).options == ((8, 4), 16)
+
+
 def test_domains_with_conditions_are_hashable_and_equal_by_value():
     a = Float(0.9, 0.999, when={"optimizer": "momentum"})
     b = Float(0.9, 0.999, when={"optimizer": ["momentum"]})

@@ -22,8 +22,9 @@ FACTORS = st.sampled_from([1.5, 2.0, 3.0, 4.0, math.e])
 
 
 def spec_of(config):
-    """As with a planner that pads mini-batches to 64 or more."""
-    return dataclasses.replace(split(config)[0], batch_size=max(config.batch_size, 64))
+    """As with a planner that pads mini-batches to 64 or more, and layers to 64."""
+    padded = {"batch_size": max(config.batch_size, 64), "widths": (64,) * config.num_layers}
+    return dataclasses.replace(split(config)[0], **padded)
 
 
 def cohort_of(num, *, brackets=None, configs=None, epoch=1, space=None):
@@ -43,6 +44,11 @@ def history_of(objective, configs=None, best_epochs=None, epochs=1):
 
 def table(rungs):
     return [(rung.epochs, *rung.survivors) for rung in rungs]
+
+
+def test_no_rung_comes_twice():
+    assert budgets(2, 1.5, 1) == (1, 2)
+    assert budgets(6, 1.1, 1) == (1, 2, 3, 4, 5, 6)
 
 
 def test_halving_as_a_table():
@@ -202,6 +208,35 @@ def test_pbt_takes_nothing_over_from_a_failure_nor_across_specs(num, seed, data)
     for place in set(range(num)) - set(edit.keep.tolist()):
         spec = spec_of(cohort.configs[place])
         assert all(math.isnan(objective[p]) for p in range(num) if spec_of(cohort.configs[p]) == spec)
+
+
+def test_pbt_lets_everybody_who_failed_take_over_from_the_one_who_did_not():
+    objective = [0.1] + [float("nan")] * 7
+    cohort = cohort_of(8, space=Space(learning_rate=Float(1e-4, 1, scale="log")))
+    edit = exploit_and_explore(0, cohort, history_of(objective), Rung(9, (8,)))
+    assert edit.keep.tolist() == list(range(8)) and edit.source.tolist() == [0] * 8
+
+
+@given(st.integers(0, 300))
+def test_exploring_draws_anew_what_has_come_to_hold_and_lets_go_of_what_no_longer_does(seed):
+    space = Space(
+        decay_kind=Choice("none", "exponential"),
+        learning_rate_decay=Float(1e-3, 1, scale="log", when={"decay_kind": "exponential"}),
+        warmup_epochs=Float(1, 2, when={"decay_kind": "none"}),
+    )
+    parent = space.config({"decay_kind": seed % 2, "learning_rate_decay": 0.5, "warmup_epochs": 0.5})
+    child = explore(np.random.default_rng(seed), parent, space, spec_of)
+    assert (child.learning_rate_decay >= 1e-3) == (child.decay_kind == "exponential")
+    assert child.learning_rate_decay == 0 or child.decay_kind == "exponential"
+    assert (child.warmup_epochs >= 1) == (child.decay_kind == "none")
+
+
+def test_exploring_changes_nothing_of_which_a_drawn_weight_depends():
+    space = Space(
+        decay_kind=Choice("none", "exponential"), init_scale=Float(0.5, 0.6, when={"decay_kind": "exponential"})
+    )
+    parent = space.config({"decay_kind": 0, "init_scale": 0.5})
+    assert all(explore(np.random.default_rng(seed), parent, space, spec_of) == parent for seed in range(50))
 
 
 @given(st.integers(0, 200))
