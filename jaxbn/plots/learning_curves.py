@@ -47,8 +47,7 @@ def learning_curves(
     trial, epoch = curves["trial"].to_numpy(), curves["epoch"].to_numpy()
     fan = np.full((int(trial.max()) + 1, int(epoch.max())), np.nan)
     fan[trial, epoch - 1] = scores.values
-    if best is None:
-        best = int(trials["trial"][best_row(trials, Scores.of(trials, metric, greater_is_better))])
+    best = int(trials["trial"][best_row(trials, Scores.of(trials, metric, greater_is_better), best)])
     ax = one(ax)
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import MaxNLocator

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-MARKERS = "osD^vP*X"
+# One less than there are colours, so that the pairs do not repeat as soon as these do.
+MARKERS = "osD^vPX"
 
 
 def rounds(
