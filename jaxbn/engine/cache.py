@@ -6,6 +6,7 @@ access lists). What was compiled for another jaxlib or another processor lies in
 here.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -152,7 +153,12 @@ def unsafe(above: Path, folder: Path) -> Path | None:
         open_to_all = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
         if about.st_uid not in (mine, 0) or open_to_all:
             return one
-    return next((path for path in folder.iterdir() if path.lstat().st_uid != mine), None)
+    for path in folder.iterdir():
+        # Another process may have renamed what it wrote, or be tidying up.
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_uid != mine:
+                return path
+    return None
 
 
 def _processor() -> str:
