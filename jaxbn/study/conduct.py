@@ -3,9 +3,9 @@
 import contextlib
 import functools
 import itertools
-import shutil
 import warnings
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 from jax.errors import JaxRuntimeError
@@ -70,7 +70,7 @@ def conduct(
     if results is None:
         # What was extended had a winner: its last checkpoint stays.
         if folder is not None and not (setup.added or setup.lengthened):
-            shutil.rmtree(folder)
+            directory.discard(folder)
         raise nothing_left(setup, state.records)
     if folder is not None:
         if setup.settings.keep_states:
@@ -110,7 +110,9 @@ def train(
         def between(decided: bool) -> None:
             if interrupted.came is not None:
                 trainer.settle(SETTLE)
-                told = "nothing was written" if keeper is None else f"go on with it by jaxbn resume {folder}"
+                told = (
+                    "nothing was written" if keeper is None else f"go on with it by jaxbn resume {quote(str(folder))}"
+                )
                 if keeper is not None and not keeper.save(state, trainer.begun):
                     told += ", from an older checkpoint: the last one could not be written"
                 begun = dict(trainer.begun)

@@ -113,7 +113,7 @@ def _check_states(records: Records) -> None:
     if lost.any():
         raise UserError(
             f"the run has not kept the states of {lost.sum():,} of its {len(trials):,} trials, without which they "
-            "cannot train on: sweep again with keep_states=True (--keep-states)"
+            "cannot train on: sweep again with keep_states=True"
         )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        partial.chmod(0o755)
+        partial.chmod(0o777 & ~_umask())
         yield partial
         if folder.exists():
             # The old one makes way whole, and goes when the new one stands.
@@ -85,6 +86,17 @@ def new_folder(folder: Path) -> Iterator[Path]:
             _flush(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _umask() -> int:
+    """What the user takes away from new files; asking changes it for a moment."""
+    with _ASKING:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
+
+
+_ASKING = threading.Lock()
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:

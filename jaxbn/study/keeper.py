@@ -1,5 +1,6 @@
 """Who keeps the checkpoints of a sweep: when one is written, and which is gone on from."""
 
+import shlex
 import shutil
 import time
 import warnings
@@ -52,7 +53,8 @@ class Keeper:
         self.thread.shutdown(wait=True)
         if isinstance(value, Exception):
             # Whatever went wrong, its traceback ends with what is left.
-            value.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {self.folder.parent}")
+            run = shlex.quote(str(self.folder.parent))
+            value.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {run}")
 
     def consider(self, state: SweepState, begun: dict[int, TileResult], *, decided: bool) -> None:
         """Write a checkpoint if it is time for one.

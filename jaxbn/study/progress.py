@@ -50,6 +50,7 @@ class Progress:
         diverged: trials that have.
         best: the highest-ranked score of those that have ended and have not diverged.
         since: when training began, by `time.perf_counter`.
+        found: planned epochs that had been trained before, by whoever the sweep was resumed from.
     """
 
     num_trials: int
@@ -67,6 +68,7 @@ class Progress:
     diverged: set[int] = dataclasses.field(default_factory=set)
     best: float | None = None
     since: float | None = None
+    found: int = 0
 
     @classmethod
     def of(cls, setup: "Setup") -> "Progress":
@@ -102,7 +104,7 @@ class Progress:
             self.best = event.best
         elif isinstance(event, Resumed):
             self.ranked, self.epochs, self.before = event.ranked, event.epochs, event.ended
-            self.done = max(sum(self.segments[: event.ranked]), event.epochs)
+            self.found = self.done = max(sum(self.segments[: event.ranked]), event.epochs)
         else:
             self._record_epoch(event)
 
@@ -133,9 +135,10 @@ class Progress:
 
     def left(self) -> str:
         """The time left, in words; empty while it cannot be told."""
-        if self.since is None or not ESTIMATE_FROM <= self.share < 1:
+        all_of_it, done = sum(self.segments) - self.found, self.done - self.found
+        if self.since is None or not ESTIMATE_FROM * all_of_it <= done < all_of_it:
             return ""
-        return f"{clock((time.perf_counter() - self.since) * (1 / self.share - 1))} left"
+        return f"{clock((time.perf_counter() - self.since) * (all_of_it / done - 1))} left"
 
     def line(self) -> str:
         """Everything in one line."""

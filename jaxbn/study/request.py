@@ -15,7 +15,7 @@ from jaxbn.engine.cost import Rates
 from jaxbn.engine.machine import workers
 from jaxbn.errors import UserError
 from jaxbn.nn.types import Architecture
-from jaxbn.search import Config, Space, from_values
+from jaxbn.search import Config, Space, from_values, sampler
 from jaxbn.study.architecture import from_record, recorded
 from jaxbn.study.leg import Lengthened
 from jaxbn.study.origin import Origin
@@ -93,10 +93,9 @@ def versions() -> dict[str, str]:
 
 def plain(settings: Settings, space: Space | None) -> dict[str, Any]:
     """Settings as JSON has them."""
-    sampler = settings.sampler
     return {
         **vars(settings),
-        "sampler": sampler if isinstance(sampler, str) else getattr(sampler, "__name__", "custom"),
+        "sampler": sampler(settings.sampler).name,
         "enqueue": [_values(config) for config in enqueued(settings, space)],
         "class_weight": _class_weight(settings),
     }
@@ -138,12 +137,13 @@ def setup_of(
             f"the run was begun with {', '.join(f'{name} {request.versions[name]}' for name in changed)} and this is "
             f"{', '.join(f'{name} {now.get(name)}' for name in changed)}: install what it was begun with, or start anew"
         )
-    if request.x64 != _x64():
-        raise UserError(
-            f"the run was begun with jax_enable_x64 = {request.x64} and this is {_x64()}: set JAX_ENABLE_X64 as it "
-            "was, or start anew"
-        )
+    check_x64(request)
     architecture = from_record(request.architecture, architecture)
+    if given is None and request.sampler.endswith("()"):
+        raise UserError(
+            f"the sampler of the run was a function, {request.sampler}, which no record holds: go on with it in "
+            "Python, by sweep with the same arguments and resume=True"
+        )
     try:
         settings = given or Settings(**request.settings)
         space = None if request.space is None else Space.from_json(request.space, architecture=architecture)
@@ -157,6 +157,19 @@ def setup_of(
     if devices is not None:
         settings = dataclasses.replace(settings, devices=devices)
     return set_up(listed if space is None else space, Origin.recorded(request).read(data), settings, settled=settled)
+
+
+def check_x64(request: Request) -> None:
+    """Refuse to train in other numbers than a run did.
+
+    Raises:
+        UserError: with what it did.
+    """
+    if request.x64 != _x64():
+        raise UserError(
+            f"the run was begun with jax_enable_x64 = {request.x64} and this is {_x64()}: set JAX_ENABLE_X64 as it "
+            "was, or start anew"
+        )
 
 
 def check_same(request: Request, space: Space | Sequence[Config] | None, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from jaxbn.study import overview, run_dir
 from jaxbn.study.compare import Difference, blocks
 from jaxbn.study.fitted import Ensemble, FittedModel
 from jaxbn.study.per_config import columns_of
+from jaxbn.study.records import DIGITS
 from jaxbn.study.summary import Best, Request, Seconds, Summary
 from jaxbn.study.tables import as_pandas, write_csv
 
@@ -134,12 +135,12 @@ class Results:
         import polars as pl
 
         score = f"valid_{self.summary.metric}"
-        table = self.trials
+        table, ranks_by = self.trials, pl.col(score)
         if self.request.replicates * self.request.folds > 1:
-            table = self._per_config(score)
+            table, ranks_by = self._per_config(score), pl.col(score).round_sig_figs(DIGITS)
         failed = (pl.col("status") == "diverged") | pl.col(score).is_null()
         ranked = table.sort(
-            [failed, pl.col("status") == "pruned", pl.col(score), pl.col("valid_loss"), pl.col("trial")],
+            [failed, pl.col("status") == "pruned", ranks_by, pl.col("valid_loss"), pl.col("trial")],
             descending=[False, False, self.summary.greater_is_better, False, False],
             nulls_last=True,
         )

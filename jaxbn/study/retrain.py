@@ -20,6 +20,7 @@ from jaxbn.study.fitted import FittedModel
 from jaxbn.study.line import Point, Schedule, follow
 from jaxbn.study.lineage import schedule_of
 from jaxbn.study.origin import Origin
+from jaxbn.study.request import check_x64
 from jaxbn.study.score import choose_metrics, scores
 
 if TYPE_CHECKING:
@@ -126,9 +127,11 @@ def case_of(results: "Results", trial: int, data: Any = None, *, refit: bool = F
         refit: whether its training rows are to be those for training and for validation together.
 
     Raises:
-        UserError: no such trial; the data cannot be read again or are not the same.
+        UserError: no such trial; the data cannot be read again or are not the same; or the sweep trained in 64 bits and
+            this process does not, or the other way round.
     """
     request = results.request
+    check_x64(request)
     schedule = schedule_of(results, trial)
     dataset = dataset_of(results, data)
     splits, _ = fold_rows(

@@ -7,6 +7,8 @@ NAME/
   lineage.parquet   how hyperparameters changed while training; without rows where they did not
   best/             model.safetensors and model.json: everything prediction needs
   report.html       where somebody asked for it; it goes when the run goes on
+  exported/         likewise
+  models/           trials of it that were trained again
   states/           if they are kept: a checkpoint of the end, from which all trials can train on
   checkpoints/      while it is not finished: what it can be resumed from
   lock              while somebody writes it
@@ -17,6 +19,7 @@ NAME/
 import contextlib
 import dataclasses
 import io
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
 CHECKPOINTS, STATES, LOCK, REPORT = "checkpoints", "states", "lock", "report.html"
+MODELS, EXPORTED = "models", "exported"
 
 
 class Run(NamedTuple):
@@ -62,7 +66,7 @@ def check_free(folder: str | Path, *, overwrite: bool) -> None:
     folder = Path(folder)
     if folder.is_symlink() or (folder.exists() and not abandoned(folder)):
         if not overwrite:
-            raise UserError(f"{str(folder)!r} exists already: choose another name, or add --overwrite (overwrite=True)")
+            raise UserError(f"{str(folder)!r} exists already: choose another name, or add overwrite=True")
         if folder.is_symlink() or not (folder / "run.json").is_file():
             raise UserError(f"{str(folder)!r} is no folder with a run, so it is not overwritten: choose another name")
     check_place(folder)
@@ -92,9 +96,9 @@ def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> I
             stack.enter_context(locked(folder / LOCK))
             check_free(folder, overwrite=overwrite)  # Again: somebody may have been here a moment ago.
             # In this order: a run that has only a part of this must not go on from what another one left.
-            if (folder / CHECKPOINTS).exists():
-                shutil.rmtree(folder / CHECKPOINTS)
+            _remove(folder / CHECKPOINTS)
             write_json(folder / "run.json", _record(request, None))
+            _remove(folder / MODELS)
             clear(folder)
         yield folder
 
@@ -136,7 +140,24 @@ def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
     partial = filter(_is_partial, folder.iterdir())
     tables = (folder / f"{name}.parquet" for name in TABLES)
-    for path in (*partial, folder / "best", folder / STATES, folder / REPORT, *tables):
+    _remove(*partial, *(folder / name for name in ("best", STATES, REPORT, EXPORTED)), *tables)
+
+
+def discard(folder: Path) -> None:
+    """Remove a run of which nothing came, and its folder unless somebody keeps something else there.
+
+    Raises:
+        UserError: it cannot be removed.
+    """
+    with told(folder):
+        clear(folder)
+        _remove(folder / CHECKPOINTS, folder / "run.json", folder / LOCK)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -267,7 +288,8 @@ def best_in(folder: Path) -> Path:
 
 def unfinished(folder: Path) -> UserError:
     """What to say of a run that has no results yet."""
-    return UserError(f"the run in {str(folder)!r} is not finished: go on with it by jaxbn resume {folder}")
+    how = f"jaxbn resume {shlex.quote(str(folder))}"
+    return UserError(f"the run in {str(folder)!r} is not finished: go on with it by {how}")
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from jaxbn.study.conduct import conduct
 from jaxbn.study.interrupt import Interrupted, Interrupts, interrupts
 from jaxbn.study.keeper import keep, newest
 from jaxbn.study.loop import Listener, Ranked, Resumed
+from jaxbn.study.origin import Origin
 from jaxbn.study.request import architecture_of, check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
 from jaxbn.study.setup import Setup, set_up
 from jaxbn.study.state import SweepState
+from jaxbn.study.summary import Request
 
 Starter = Callable[[Setup], None]
 
@@ -191,10 +193,10 @@ def _resume(
     num_epochs = None if num_epochs == there.num_epochs else num_epochs
     extends = num_configs is not None or num_epochs is not None
     if not extends and directory.ended(folder):
-        return Results.load(folder, architecture=architecture)
+        return _as_it_is(folder, there, data, architecture)
     with interrupts() as interrupted, directory.taken_up(folder) as (request, finished):
         if not extends and finished:
-            return Results.load(folder, architecture=architecture)
+            return _as_it_is(folder, request, data, architecture)
         setup = setup_of(request, asked, data, architecture=architecture, devices=devices)
         checkpoints = folder / directory.CHECKPOINTS
         notes: list[str] = []
@@ -216,6 +218,13 @@ def _resume(
         if on_event is not None:
             on_event(Resumed.at(setup, state))
         return _to_the_end(setup, state, folder, on_event, interrupted)
+
+
+def _as_it_is(folder: Path, request: Request, data: Any, architecture: Architecture | None) -> Results:
+    """What a finished run holds, if data that are given are those of the run."""
+    if data is not None:
+        Origin.recorded(request).read(data)
+    return Results.load(folder, architecture=architecture)
 
 
 @contextlib.contextmanager

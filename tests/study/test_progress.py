@@ -87,6 +87,17 @@ def test_the_time_left(monkeypatch):
     assert seen.left() == "1:30 left"
 
 
+def test_the_time_left_of_a_sweep_that_goes_on_is_of_what_it_has_left(monkeypatch):
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: 40.0)
+    seen = of(num_trials=10, num_epochs=2)
+    seen.record(Resumed(epochs=10, ended=5, ranked=0))
+    seen.since = 10.0
+    assert seen.share == 0.5 and seen.left() == ""
+    seen.record(epoch([5, 6], 1, [0.5, 0.5]))
+    # Two epochs of the ten that were left in 30 s.
+    assert seen.share == 0.6 and seen.left() == "2:00 left"
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_terminal_sees_two_lines(width):
     screen = io.StringIO()

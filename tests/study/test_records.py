@@ -27,6 +27,28 @@ def test_by_metric_then_loss_then_number():
     assert ranking(records([(0.3, 0.9), (0.2, 0.9), (0.1, 0.8), (0.2, 0.9)])) == [1, 3, 0, 2]
 
 
+def test_means_of_the_same_hits_are_ties_whatever_their_rounding():
+    one = Records.empty(1, METRICS, 1, repeats=2)
+    one.add([Config()] * 3)
+    # Of 30 rows 15 and 17, 16 and 16, 17 and 16 are right.
+    hits = np.array([[15, 17], [16, 16], [17, 16]]).ravel()
+    one.scores[:, 0, 1] = np.float32(hits) / np.float32(30)
+    one.scores[:, 0, 0] = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+    one.epochs[:] = 1
+    means = one.final(np.arange(3))[:, 1]
+    assert means[1] > means[0]
+    assert one.ranking(np.arange(3)).tolist() == [2, 0, 1]
+
+
+def test_small_and_large_means_keep_their_order():
+    for size in (1e-30, 1e-7, 1.0, 1e30):
+        one = Records.empty(1, METRICS, 0, repeats=2)
+        one.add([Config()] * 4)
+        one.scores[:, 0, 0] = np.repeat([3.0001, 3, 0, np.nan], 2) * size
+        one.epochs[:] = 1
+        assert one.ranking(np.arange(4)).tolist() == [2, 1, 0, 3]
+
+
 def test_smaller_is_better_for_a_loss():
     assert ranking(records([(0.3, 0.9), (0.2, 0.1)], rank_by=0)) == [1, 0]
 

@@ -1,6 +1,7 @@
 """A sweep that was left anywhere goes on to the same results, bit for bit."""
 
 import itertools
+import os
 import signal
 import sys
 import threading
@@ -22,9 +23,12 @@ from jaxbn.engine.run import TileEpoch
 from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, files, keeper
 from jaxbn.study.clock import Clock
+from jaxbn.study.files import new_folder
 from jaxbn.study.lock import locked
 from jaxbn.study.loop import Resumed
 from jaxbn.study.records import Records
+from jaxbn.study.replay import replay
+from jaxbn.study.retrain import retrain
 from jaxbn.study.run_dir import request_in
 from jaxbn.study.setup import NUM_LINEAR, set_up
 from jaxbn.study.state import SweepState
@@ -257,6 +261,71 @@ def test_resuming_what_is_finished_reads_it(whole, tmp_path):
     results = swept("all", tmp_path / "run")
     for again in (jaxbn.resume(tmp_path / "run"), swept("all", tmp_path / "run", resume=True)):
         assert again.trials.equals(results.trials)
+
+
+def test_a_finished_run_is_no_answer_about_other_data(whole, tmp_path):
+    whole("all")
+    folder = tmp_path / "run"
+    swept("all", folder)
+    for resume in (
+        lambda: jaxbn.resume(folder, "iris"),
+        lambda: jaxbn.sweep(SPACE, "iris", run_dir=folder, resume=True, **settings("all")),
+    ):
+        with pytest.raises(UserError, match="data in 'iris' are not those"):
+            resume()
+    assert len(jaxbn.resume(folder, "wine").trials)
+
+
+def grid(seed, space, history, num_configs):
+    """A sampler of one's own, named like one that there is."""
+    return [space.config(dict.fromkeys(space.domains, (seed + 1) / (n + 2))) for n in range(num_configs)]
+
+
+def test_nothing_of_an_older_run_outlives_it_but_what_others_put_there(whole, tmp_path):
+    whole("all")
+    folder = tmp_path / "run"
+    swept("all", folder)
+    (folder / "notes.txt").write_text("mine")
+    for name in ("models/1/model.json", "exported/model.onnx", "report.html"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    swept("all", folder, overwrite=True)
+    assert {path.name for path in folder.iterdir()} >= {"notes.txt", "run.json"}
+    assert not {path.name for path in folder.iterdir()} & {"models", "exported", "report.html"}
+    hopeless = Space(learning_rate=1e30, hidden_units=4, num_layers=1, optimizer="sgd")
+    with pytest.raises(UserError, match="diverged"):
+        jaxbn.sweep(hopeless, "wine", num_configs=2, num_epochs=2, run_dir=folder, overwrite=True)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    with pytest.raises(UserError, match="diverged"):
+        jaxbn.sweep(hopeless, "wine", num_configs=2, num_epochs=2, run_dir=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_folders_are_as_open_as_the_user_lets_them_be(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with new_folder(tmp_path / "one"):
+            pass
+        assert (tmp_path / "one").stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(old)
+
+
+def test_other_numbers_than_those_of_the_sweep_are_refused(whole, tmp_path):
+    results = whole("all")
+    for again in (retrain, replay):
+        with jax.enable_x64(not results.request.x64), pytest.raises(UserError, match="begun with jax_enable_x64"):
+            again(results, 0)
+
+
+def test_a_sampler_of_ones_own_is_not_taken_for_another(tmp_path):
+    asked = {"num_configs": 2, "num_epochs": 1, "sampler": grid}
+    swept = jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **asked)
+    assert swept.request.sampler == swept.request.settings["sampler"] == "grid()"
+    with pytest.raises(UserError, match=r"was a function, grid\(\).*resume=True"):
+        jaxbn.resume(tmp_path / "run", num_configs=3)
+    again = jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", resume=True, **asked)
+    assert again.trials.equals(swept.trials)
 
 
 def test_a_sweep_resumes_where_there_is_something_to_resume(whole, tmp_path, monkeypatch, eager):
