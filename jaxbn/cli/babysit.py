@@ -15,6 +15,7 @@ from tyro.conf import Positional, arg
 from jaxbn.cli import board
 from jaxbn.cli.options import Count, File
 from jaxbn.errors import UserError, unknown
+from jaxbn.study.files import check_place
 from jaxbn.study.progress import display
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def run(arguments: Arguments) -> int:
     console = board.stdout()
     if arguments.log is not None and arguments.log.exists():
         raise UserError(f"{str(arguments.log)!r} exists already: choose another --log")
+    if arguments.log is not None:
+        check_place(arguments.log)
     with display("Starting JAX and reading the data"):
         from jaxbn.data import load_data
         from jaxbn.engine.cache import keep_programs
@@ -119,7 +122,10 @@ def tend(panda: "Panda", console: Console, log: Path | None) -> None:
         except KeyboardInterrupt:
             answer = f"stopped\n{panda!r}"
         if log is not None:
-            panda.log.save(log)
+            try:
+                panda.log.save(log)
+            except UserError as error:
+                answer = f"{answer}\n{error}"
         if answer:
             console.print(Text(answer), soft_wrap=True)
         if name == "quit":
@@ -231,7 +237,7 @@ def _save(panda: "Panda", words: list[str]) -> str:
     if folder.exists():
         raise UserError(f"{str(folder)!r} exists already: choose another name")
     panda.model.save(folder)
-    return f"The model is in {folder}. Next: jaxbn predict {folder} DATA --out predictions.csv"
+    return f"The model is in {folder}. Next: jaxbn predict {shlex.quote(str(folder))} DATA --out predictions.csv"
 
 
 def _help(panda: "Panda", words: list[str]) -> str:

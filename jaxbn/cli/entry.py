@@ -1,5 +1,6 @@
 """The way into the command line: which command, and what becomes of it."""
 
+import dataclasses
 import os
 import signal
 import sys
@@ -28,7 +29,7 @@ from jaxbn.cli import (
     train,
 )
 from jaxbn.cli.experiment import Experiment
-from jaxbn.cli.options import parse
+from jaxbn.cli.options import as_flags, parse
 from jaxbn.errors import UserError, unknown
 
 STARTED = time.perf_counter()
@@ -104,6 +105,10 @@ COMMANDS = {
 }
 
 
+NAMES = {field.name for command in COMMANDS.values() for field in dataclasses.fields(command.arguments)}
+"""Of all arguments, as Python has them."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
@@ -122,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"jaxbn: {error}", file=sys.stderr)
+        print(f"jaxbn: {as_flags(str(error), NAMES)}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt as stop:
         print(f"jaxbn: {stop}" if stop.args else "jaxbn: interrupted; nothing was written", file=sys.stderr, flush=True)
@@ -135,6 +140,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough. What is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that may not be looked at, say: who owns it knows what to do.
+        print(f"jaxbn: {error.filename!r}: {error.strerror}; choose another place", file=sys.stderr)
+        return MISTAKE
 
 
 def _run(argv: list[str]) -> int:

@@ -5,7 +5,7 @@ import dataclasses
 import difflib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -52,7 +52,6 @@ MaybeFraction = Annotated[float | None, _FRACTION]
 MaybeSeconds = Annotated[float | None, _TIME]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 RunFolder = Annotated[Positional[str], arg(metavar="RUN", help_behavior_hint="")]
-Folder = Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 
 
@@ -88,6 +87,30 @@ def parse(kind: type[T], argv: Sequence[str], *, prog: str, description: str) ->
         if not stop.code:
             return None
     raise UserError(f"{_sentence(said.getvalue(), kind)}: see {prog} --help")
+
+
+def as_flags(sentence: str, names: Iterable[str]) -> str:
+    """A sentence about parameters, in the words of somebody who types them.
+
+    Args:
+        sentence: of an error of the library.
+        names: of the parameters that are flags here. A name that is an everyday word is one where a value follows.
+
+    Example:
+        >>> said = "num_configs = 0 is none, nor is seed=-1: add overwrite=True"
+        >>> as_flags(said, ["num_configs", "seed", "overwrite"])
+        '--num-configs 0 is none, nor is --seed -1: add --overwrite'
+    """
+    long, short = (
+        "|".join(name for name in names if ("_" in name) == underscored) or "(?!)" for underscored in (True, False)
+    )
+    name = rf"(?<![\w'\"./-])(?:({long})(?![\w'\"/])|({short})(?= ?=[^=]))( ?= ?True\b| ?= ?)?"
+
+    def flag(found: re.Match[str]) -> str:
+        value = "" if found[3] is None or found[3].endswith("True") else " "
+        return f"--{(found[1] or found[2]).replace('_', '-')}{value}"
+
+    return re.sub(name, flag, sentence)
 
 
 def _flags(field: "dataclasses.Field[Any]") -> tuple[str, ...]:

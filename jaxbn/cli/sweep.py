@@ -1,11 +1,13 @@
 """`jaxbn sweep`: train a population and rank it."""
 
 import contextlib
+import itertools
 import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -13,6 +15,7 @@ from rich.text import Text
 from jaxbn.cli import board
 from jaxbn.cli.doctor import examine
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
+from jaxbn.errors import UserError
 from jaxbn.study.interrupt import interrupts
 from jaxbn.study.progress import Progress, display
 
@@ -35,31 +38,30 @@ def run(experiment: Experiment, *, started: float) -> int:
     Raises:
         UserError: what was asked for cannot be done; nothing has been written.
     """
-    out = experiment.out or free_name(experiment.data, time.strftime("%Y%m%d-%H%M%S"))
     with display(f"Starting JAX and reading {experiment.data}") as shown:
         with interrupts():  # In the middle of an import one may be lost, or make an error.
             from jaxbn.engine.cache import keep_programs
             from jaxbn.engine.machine import machine
-            from jaxbn.study import run_dir
             from jaxbn.study.sweep import sweep
 
-        run_dir.check_free(out, overwrite=experiment.overwrite)
-        keep_programs()
-        examine(strict=experiment.strict)
-        machine(experiment.devices)  # Measured here, it is inside what a time budget has to pay for.
-
-        space, dataset, settings = space_of(experiment), dataset_of(experiment), settings_of(experiment)
-        with resumable(out):
-            results = sweep(
-                space,
-                dataset,
-                run_dir=out,
-                overwrite=experiment.overwrite,
-                on_start=lambda setup: shown.follow(Progress.of(setup)),
-                on_event=shown.record,
-                import_seconds=time.perf_counter() - started,
-                **vars(settings),
-            )
+        with place_of(experiment) as out:
+            # What takes no time is looked at before what does.
+            space, settings = space_of(experiment), settings_of(experiment)
+            keep_programs()
+            examine(strict=experiment.strict)
+            machine(experiment.devices)  # Measured here, it is inside what a time budget has to pay for.
+            dataset = dataset_of(experiment)
+            with resumable(out):
+                results = sweep(
+                    space,
+                    dataset,
+                    run_dir=out,
+                    overwrite=experiment.overwrite,
+                    on_start=lambda setup: shown.follow(Progress.of(setup)),
+                    on_event=shown.record,
+                    import_seconds=time.perf_counter() - started,
+                    **vars(settings),
+                )
     tell(results, out, as_json=experiment.json)
     return 0
 
@@ -78,25 +80,70 @@ def resumable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        if stop.args or not (out / "run.json").is_file():
+        if stop.args or not is_under_way(out):
             raise
-        raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {out}") from stop
+        raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {quote(str(out))}") from stop
 
 
-def free_name(data: str, stamp: str) -> Path:
-    """A folder under `runs` that is not there yet, named after the data and the time.
+def is_under_way(out: Path) -> bool:
+    """Whether there is a run to go on with, rather than nothing or one that is finished."""
+    from jaxbn.study.run_dir import request_in
+
+    try:
+        return not request_in(out)[1]
+    except UserError:
+        return False
+
+
+@contextlib.contextmanager
+def place_of(experiment: Experiment) -> Iterator[Path]:
+    """Where the run will be: the folder that was asked for, or a new one.
+
+    Raises:
+        UserError: a run cannot be written there.
+    """
+    from jaxbn.study.run_dir import check_free, told
+
+    if experiment.out is not None:
+        check_free(experiment.out, overwrite=experiment.overwrite)
+        yield experiment.out
+        return
+    wanted = usual_name(experiment.data, time.strftime("%Y%m%d-%H%M%S"))
+    above = [] if wanted.parent.exists() else [wanted.parent]
+    with told(wanted):
+        out = new_place(wanted)
+    try:
+        yield out
+    finally:
+        # Where nothing was written, nothing is left behind.
+        with contextlib.suppress(OSError):
+            for folder in (out, *above):
+                folder.rmdir()
+
+
+def usual_name(data: str, stamp: str) -> Path:
+    """A folder under `runs`, named after the data and the time.
 
     Example:
-        >>> free_name("../adult data.csv.gz", "20150403-120000").as_posix()
+        >>> usual_name("../adult data.csv.gz", "20150403-120000").as_posix()
         'runs/adult-data-20150403-120000'
     """
     stem = re.sub(r"[^\w.-]+", "-", Path(data).name.partition(".")[0]) or "data"
-    first = Path("runs", f"{stem}-{stamp}")
-    name, number = first, 1
-    while name.exists():
-        number += 1
-        name = first.with_name(f"{first.name}-{number}")
-    return name
+    return Path("runs", f"{stem}-{stamp}")
+
+
+def new_place(wanted: Path) -> Path:
+    """A folder of that name, or with a number after it, that was not there and now is: nobody else gets it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for number in itertools.count(1):
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            place.mkdir(parents=True)
+            return place
+    raise AssertionError
 
 
 def report(results: "Results", out: Path) -> None:
@@ -109,8 +156,8 @@ def report(results: "Results", out: Path) -> None:
     console.print(Text(board.duration(results.seconds)))
     console.print(Text.assemble("The run is in ", (str(out), "bold"), ". Next:\n"))
     for command in (
-        f"jaxbn leaderboard {out} --top 20",
-        f"jaxbn predict {out} DATA --out predictions.csv",
-        f"jaxbn train {out}#{results.best.trial} --refit",
+        f"jaxbn leaderboard {quote(str(out))} --top 20",
+        f"jaxbn predict {quote(str(out))} DATA --out predictions.csv",
+        f"jaxbn train {quote(str(out))}#{results.best.trial} --refit",
     ):
         console.print(Text(f"  {command}", no_wrap=True, overflow="ignore"), soft_wrap=True)

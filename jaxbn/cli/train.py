@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 from rich.text import Text
@@ -72,7 +73,7 @@ def run(arguments: Arguments) -> int:
     console.print(Text(f"Trial {trial}, trained on {rows}:\n"))
     console.print(board.scores(scores), Text())
     console.print(Text.assemble("The model is in ", (str(out), "bold"), ". Next:\n"))
-    console.print(Text(f"  jaxbn predict {out} DATA --out predictions.csv"), soft_wrap=True)
+    console.print(Text(f"  jaxbn predict {quote(str(out))} DATA --out predictions.csv"), soft_wrap=True)
     return 0
 
 

@@ -222,7 +222,7 @@ def _read(
             raise UserError("every column is dropped or the group: leave a target and at least one column of features")
         chosen = telling[0] if len(telling) == 1 else left[-1]
         why = "by its name" if len(telling) == 1 else "as the last column"
-        notes = () if sheet.task else (f"the target is taken to be {chosen!r}, {why} (--target says otherwise)",)
+        notes = () if sheet.task else (f"the target is taken to be {chosen!r}, {why} (name another if it is not)",)
     if chosen in (*dropped, grouped):
         raise UserError(
             f"column {chosen!r} is the target and also dropped or the group: choose another for one of them"

@@ -87,7 +87,7 @@ def read_target(
     notes = []
     if chosen is None:
         chosen, why = _guess(values, found)
-        notes.append(f"{whose} {why}, so the task is taken to be {chosen} (--task says otherwise)")
+        notes.append(f"{whose} {why}, so the task is taken to be {chosen} (name the other if it is not)")
     if found.num_strays and found.mostly:
         notes.append(f"rows with text in {whose}, which is mostly numbers, counted as missing: {found.num_strays}")
     if chosen == "classification":
@@ -95,7 +95,7 @@ def read_target(
     if not found.mostly:
         raise UserError(
             f"{whose} holds text in {found.num_strays} of {found.num_present} rows, "
-            "which regression cannot predict: choose another column, or pass --task classification"
+            "which regression cannot predict: choose another column, or task=classification"
         )
     return Target("regression", finite(found.values, whose)[:, None], (), tuple(notes))
 
@@ -137,7 +137,7 @@ def _classes(labels: np.ndarray, boolean: bool, name: str, notes: tuple[str, ...
     if len(distinct) > most_classes(len(known)):
         raise UserError(
             f"{whose} has {len(distinct)} classes in {len(known)} rows, more than a classifier can mean: "
-            "is this regression? (pass --task regression, or choose another column)"
+            "is this regression? (give task=regression, or choose another column)"
         )
     code_of = {label: code for code, label in enumerate(distinct)}
     codes = np.full(len(labels), -1, dtype=np.int32)

@@ -77,7 +77,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise UserError(f"{str(path)!r} is a folder: give the name of a file, such as {str(path / 'report.html')!r}")
     if path.exists() and not overwrite:
-        raise UserError(f"{str(path)!r} exists already: choose another --out, or add --overwrite (overwrite=True)")
+        raise UserError(f"{str(path)!r} exists already: choose another name, or add overwrite=True")
 
 
 def page(results: "Results", name: str) -> str:

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from jaxbn.cli import babysit, main
+from jaxbn.errors import UserError
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.logbook import Log
 
@@ -115,7 +116,7 @@ def test_a_mistake_gets_a_sentence_and_the_prompt_goes_on(here, typed):
         ("babysit iris --set x", "write NAME=VALUE"),
         ("babysit iris --set learning_rate=-1", "out of range"),
         ("babysit iris --set lr=1", "unknown hyperparameter"),
-        ("babysit iris --num-epochs 0", "num_epochs = 0"),
+        ("babysit iris --num-epochs 0", "--num-epochs 0 is"),
         ("babysit iris --log there", "exists already"),
         ("babysit --replay missing", "cannot read the log"),
         ("babysit --replay there", "no log of a panda"),
@@ -175,3 +176,22 @@ def test_an_interrupt_at_a_terminal_stops_the_training_and_not_the_session(here)
     os.close(screen)
     last = Log.load(here / "log.jsonl").interventions[-1]
     assert last.kind == "train" and 0 < last.arguments["num_epochs"] == len(last.curve) < 100000
+
+
+def test_a_log_that_cannot_be_written_ends_no_session(here, typed, monkeypatch):
+    (here / "file").touch()
+    status, told = typed("", f"{BEGIN} --log file/log.jsonl")
+    assert status == 2 and "cannot write to" in told.err
+    kept = here / "kept"
+    kept.mkdir()
+    save = Log.save
+
+    def full(log, path):
+        if len(log.interventions) == 1:
+            raise UserError("cannot write the log: No space left on device")
+        save(log, path)
+
+    monkeypatch.setattr(Log, "save", full)
+    status, told = typed("train 1\ntrain 1\n", f"{BEGIN} --log kept/log.jsonl")
+    assert status == 0 and "No space left" in told.out
+    assert len(Log.load(kept / "log.jsonl").interventions) == 2

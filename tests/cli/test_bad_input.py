@@ -1,6 +1,8 @@
 """Every mistake gets one sentence on stderr, exit status 2, and leaves nothing behind."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -72,12 +74,12 @@ def refused(argv, capsys):
         ("sweep iris --sampler sobl", ["unknown sampler 'sobl'", "did you mean 'sobol'"]),
         ("sweep iris --task classify", ["unknown task 'classify'", "classification"]),
         ("sweep iris --class-weight equal", ["'equal'", "balanced"]),
-        ("sweep iris --num-configs 0", ["num_configs = 0", "at least 1"]),
-        ("sweep iris --num-epochs -1", ["num_epochs = -1", "at least 1"]),
-        ("sweep iris --seed -1", ["seed = -1"]),
+        ("sweep iris --num-configs 0", ["--num-configs 0 is", "at least 1"]),
+        ("sweep iris --num-epochs -1", ["--num-epochs -1 is", "at least 1"]),
+        ("sweep iris --seed -1", ["--seed -1 is"]),
         ("sweep iris --valid-fraction 0.6 --test-fraction 0.4", ["leave no row", "together below 1"]),
-        ("sweep iris --valid-fraction 0", ["valid_fraction is 0.0"]),
-        ("sweep iris --test-fraction 0.001", ["test_fraction 0.001", "empty"]),
+        ("sweep iris --valid-fraction 0", ["--valid-fraction is 0.0"]),
+        ("sweep iris --test-fraction 0.001", ["--test-fraction 0.001", "empty"]),
         ("sweep iris --space nowhere.toml", ["nowhere.toml"]),
         ("sweep iris --sampler grid --num-configs 2", ["grid"]),
         ("sweep iris --factor 1", ["--factor is of halving and hyperband, and --scheduler is none", "leave it out"]),
@@ -138,7 +140,7 @@ def test_space(here, capsys, toml, words):
         ("[[config]\n", ["trusted.toml is not TOML", "[[config]] for each"]),
         ("[[config]]\nlerning_rate = 0.1\n", ["'lerning_rate'", "did you mean 'learning_rate'"]),
         ("[[config]]\nlearning_rate = [0.1]\n", ["learning_rate = [0.1] is not a number"]),
-        ("[[config]]\nlearning_rate = 0.1\n" * 3, ["3 configurations are enqueued and num_configs is 2"]),
+        ("[[config]]\nlearning_rate = 0.1\n" * 3, ["3 configurations are enqueued and --num-configs is 2"]),
     ],
 )
 def test_enqueued_configurations(here, capsys, toml, words):
@@ -285,3 +287,45 @@ def test_what_is_said_and_carried_on(here, capsys, table, arguments, said):
     assert main(["plan", "table.csv", "--json", *arguments.split()]) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert any(said in note for note in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("sweep iris --num-configs 0", "--num-configs 0 is no whole number"),
+        ("sweep iris --folds 0", "--folds 0 is no whole number"),
+        ("sweep iris --time-budget 5 --keep-states", "ends at its --time-budget of 5, so nothing trains on from its"),
+        ("sweep iris --valid-fraction 0.7 --test-fraction 0.7", "--valid-fraction 0.7 and --test-fraction 0.7 leave"),
+        ("sweep iris --out there", "choose another name, or add --overwrite"),
+        ("sweep good.csv --task regression", "or --task classification"),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_that_were_typed(here, capsys, argv, words):
+    (here / "there").mkdir()
+    (here / "there/file").touch()
+    told = refused(argv, capsys)
+    assert words in told and "=" not in told
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+@pytest.mark.parametrize("argv", ["sweep closed/x/d.csv", "predict closed/x/run iris", "sweep iris --out closed/x/r"])
+def test_a_folder_that_is_closed_to_us(here, capsys, argv):
+    (here / "closed").mkdir(mode=0)
+    try:
+        assert main(argv.split()) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("jaxbn: ") and told.count("\n") == 1 and "Permission denied" in told
+    finally:
+        (here / "closed").chmod(0o700)
+
+
+def test_a_path_that_may_not_be_looked_at(here, capsys, monkeypatch):
+    is_dir = Path.is_dir
+
+    def closed(self, *rest, **named):
+        if self == Path("away/d.csv"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return is_dir(self, *rest, **named)
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    assert "'away/d.csv': Permission denied" in refused("sweep away/d.csv", capsys)

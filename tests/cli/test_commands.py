@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
 from jaxbn.cli import main
+from jaxbn.cli.sweep import new_place
 from jaxbn.engine.programs import METRICS
 from jaxbn.search import HYPERPARAMETERS, SAMPLERS, Space
 
@@ -161,6 +164,20 @@ def test_each_sweep_has_a_folder_of_its_own(here, capsys, monkeypatch):
     runs = [json.loads(output(capsys, argv))["run"] for _ in range(2)]
     assert runs == ["runs/iris-20150403-120000", "runs/iris-20150403-120000-2"]
     assert all((here / run / "run.json").is_file() for run in runs)
+
+
+def test_sweeps_of_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        places = list(pool.map(lambda _: new_place(Path("runs/iris")), range(8)))
+    assert len(set(places)) == 8 and all(place.is_dir() for place in places)
+
+
+def test_a_folder_that_nobody_named_goes_when_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("sweep iris --space nowhere.toml") == 2
+    assert run("sweep iris --metric acuracy") == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plan_runs_nothing(here, capsys):

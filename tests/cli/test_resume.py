@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jaxbn.cli import main
+from jaxbn.cli.sweep import resumable
 from jaxbn.study.results import Results
 
 SWEEP = ["sweep", "iris", "--num-configs", "12", "--num-epochs", "6", "--scheduler", "halving", "--out", "run"]
@@ -138,16 +139,16 @@ def test_what_to_do_where_epochs_cannot_be_added(here, capsys):
     said(capsys, f"{SMALL} --out run")
     before = {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()}
     for given, words in (
-        ("4", "sweep again with keep_states=True (--keep-states)"),
-        ("1", "the run has 2 epochs, more than num_epochs = 1"),
-        ("0", "num_epochs = 0 is no whole number of at least 1"),
-        ("-3", "num_epochs = -3 is no whole number of at least 1"),
+        ("4", "sweep again with --keep-states"),
+        ("1", "the run has 2 epochs, more than --num-epochs 1"),
+        ("0", "--num-epochs 0 is no whole number of at least 1"),
+        ("-3", "--num-epochs -3 is no whole number of at least 1"),
         ("ten", "'ten' is not a whole number"),
         ("2.5", "'2.5' is not a whole number"),
     ):
         assert words in said(capsys, f"resume run --num-epochs {given}", 2)
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()} == before
-    assert "leave keep_states out" in said(capsys, f"{SMALL} --keep-states --target-score 0.9 --out other", 2)
+    assert "leave --keep-states out" in said(capsys, f"{SMALL} --keep-states --target-score 0.9 --out other", 2)
     assert not (here / "other").exists()
 
 
@@ -161,3 +162,16 @@ def test_a_plan_says_how_large_the_states_are(here, capsys):
 def test_the_help_says_how(here, capsys):
     printed = " ".join(said(capsys, "resume --help").replace("│", "").split())
     assert "--num-epochs N How many epochs each trial is to have in all" in printed and "--keep-states" in printed
+
+
+def test_an_interrupt_names_a_run_only_if_there_is_one_to_go_on_with(whole, tmp_path):
+    finished = tmp_path / "my run"
+    whole.save(finished)
+    for folder in (finished, tmp_path / "none"):
+        with pytest.raises(KeyboardInterrupt) as stop, resumable(folder):
+            raise KeyboardInterrupt
+        assert not stop.value.args
+    record = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps({**record, "finished": False}))
+    with pytest.raises(KeyboardInterrupt, match=r"by jaxbn resume '.*my run'"), resumable(finished):
+        raise KeyboardInterrupt

@@ -85,7 +85,7 @@ def test_most_classes_grow_with_the_rows():
         ([None, "?"], None, "no row has a value of the target 'y'"),
         ([np.nan, np.nan], None, "no row has a value of the target 'y'"),
         ([x / 7 for x in range(300)], "classification", "300 classes in 300 rows"),
-        ([x / 7 for x in range(40)], "classification", "is this regression? (pass --task regression"),
+        ([x / 7 for x in range(40)], "classification", "is this regression? (give task=regression"),
         ([f"name {x}" for x in range(100)], None, "100 classes in 100 rows"),
         (["a", "b", "a"], "regression", "holds text in 3 of 3 rows"),
         ([1.0, np.inf], "regression", "which is infinite in float32"),
