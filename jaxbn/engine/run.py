@@ -38,7 +38,7 @@ IDLE = 0.2
 """Seconds between two looks of the host at what else there is to do, while nothing comes from the workers."""
 
 DIVERGED_ABOVE = 1e3
-"""A training loss above this many times that of the first epoch is a divergence."""
+"""A training loss above this many times that of the first epoch, where that is positive, is a divergence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +248,9 @@ class Trainer:
             losses.append(np.where(live, loss, np.nan))
             scores.append(np.where(live[:, None], new, np.nan))
             healthy = report.finite[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
-            diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
+            # Of a loss that begins at 0 or below, as a likelihood's may, no multiple means anything.
+            exploded = (first_loss > 0) & (loss > DIVERGED_ABOVE * first_loss)
+            diverged = diverged | ~healthy | exploded
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
 
         def learned(state: TrainState) -> TileResult:

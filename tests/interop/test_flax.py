@@ -224,6 +224,18 @@ def test_an_own_loss_is_what_training_minimises():
     np.testing.assert_allclose(curves[0]["valid_loss"], curves[1]["valid_loss"], rtol=1e-5)
 
 
+def test_a_loss_that_begins_below_zero_has_not_diverged():
+    def likelihood(outputs, batch, hyperparams, *, spec):
+        """Below zero, as that of a density may be."""
+        fit = losses.softmax_cross_entropy(outputs, batch, hyperparams, spec=spec)
+        return Metrics(fit.loss_sum - 5 * fit.weight, fit.weight)
+
+    results = sweep(iris(from_linen(Net, loss=likelihood)), "iris", num_configs=3, num_epochs=3)
+    assert (results.trials["train_loss"] < 0).all()
+    assert results.trials["status"].to_list() == ["ok"] * 3
+    np.testing.assert_array_equal(results.trials["epochs"], 3)
+
+
 def test_work_is_counted():
     # Convolutions of 3 x 3 over 8 x 8, 4 x 4 and 2 x 2 places, and a linear layer over the last.
     spec, _ = split(space("digits").config(dict.fromkeys(space("digits").domains, 0.0)))
