@@ -23,6 +23,7 @@ from flax import linen as nn
 from flax import nnx
 from jax import Array
 
+from jaxbn.engine import keys
 from jaxbn.errors import UserError
 from jaxbn.nn import dropout
 from jaxbn.nn.types import Architecture, Hyperparams, Loss, Model, PyTree, Spec, Variables
@@ -321,7 +322,7 @@ def _nnx_model(make: _Maker, masks_rows: bool) -> Model:
     ) -> tuple[Array, PyTree]:
         # Made anew, because a module holds its hyperparameters; weights that are drawn in vain are never computed. The
         # constructor draws alike each time: only dropout is new.
-        module = make(hyperparams, rngs=nnx.Rngs(jax.random.key(0), dropout=jax.random.key(0) if key is None else key))
+        module = make(hyperparams, rngs=nnx.Rngs(keys.key(), dropout=keys.key() if key is None else key))
         for kind, values in ((nnx.Param, variables.params), (nnx.BatchStat, variables.model_state)):
             state = nnx.state(module, kind)
             nnx.replace_by_pure_dict(state, values)
