@@ -277,11 +277,15 @@ def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
     key = program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
     # Several programs compile at a time, and share those that draw weights and evaluate: whoever comes second waits.
-    with _LOCKS.setdefault(key, threading.Lock()):
-        return _executable(*key)
+    with _COMPILING.setdefault(key, threading.Lock()):
+        try:
+            return _executable(*key)
+        finally:
+            # Whoever comes now finds the program.
+            _COMPILING.pop(key, None)
 
 
-_LOCKS: dict[tuple[Program, Device, bool], threading.Lock] = {}
+_COMPILING: dict[tuple[Program, Device, bool], threading.Lock] = {}
 
 
 # Each takes some ten maps of memory, of which Linux gives a process 65,530.

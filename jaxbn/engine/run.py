@@ -328,7 +328,7 @@ def _next(
             idle()
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _fresh(spec: Spec) -> Callable[[PyTree], PyTree]:
     return jax.jit(functools.partial(fresh_opt_state, spec=spec))
 

@@ -66,7 +66,7 @@ def work_of(spec: Spec, sizes: Sizes) -> Work:
     """How much work a network is.
 
     Raises:
-        UserError: an architecture's outputs are not those of the data.
+        UserError: an architecture has no parameters, or its outputs are not those of the data.
 
     Example:
         >>> work_of(Spec(widths=(8,)), Sizes(4, 3))
@@ -98,6 +98,8 @@ def _traced_once(spec: Spec, sizes: Sizes) -> Work:
     row = jax.ShapeDtypeStruct((1, sizes.num_inputs), jax.dtypes.canonicalize_dtype(float))
     try:
         variables = drawn(spec, sizes)
+        if not jax.tree.leaves(variables.params):
+            raise UserError(f"{name} has no parameters and nothing could be trained: give it a layer that has some")
         # What only training does should be found out before anything compiles.
         jax.eval_shape(functools.partial(forward, training=True), variables, row, stand_in(spec))
         once = functools.partial(forward, training=False)

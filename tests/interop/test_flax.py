@@ -446,6 +446,13 @@ class Wide(nn.Module):
         return nn.Dense(7)(x)
 
 
+class Fixed(nn.Module):
+    num_outputs: int
+
+    def __call__(self, x):
+        return x[:, : self.num_outputs]
+
+
 class Clashing(nn.Module):
     learning_rate: float = 0.1
 
@@ -489,6 +496,7 @@ class Fourier(nnx.Module):
             lambda: plan(space("digits"), "iris"),
             "ConvNet takes rows of shape .8, 8, 1., 64 numbers, and the data have 4",
         ),
+        (lambda: plan(iris(from_linen(Fixed)), "iris"), "Fixed has no parameters and nothing could be trained"),
         (
             lambda: from_linen(Flagged),
             "the __call__ of Flagged takes is_training, which nobody .*: name it training or",
