@@ -89,7 +89,7 @@ class Trainer:
         on_event: called from worker threads, as things happen.
         deadline: when to stop, by `time.perf_counter`.
         devices: how many of the local devices train; None is all of them.
-        report: seconds after which a tile leaves what it has learned in `begun`, and again after as many.
+        report_every: seconds after which a tile leaves what it has learned in `begun`, and again after as many.
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Trainer:
         on_event: Callable[[Event], None],
         deadline: float = float("inf"),
         devices: int | None = None,
-        report: float = float("inf"),
+        report_every: float = float("inf"),
     ) -> None:
-        self.plan, self.seed, self.on_event, self.deadline, self.report = plan, seed, on_event, deadline, report
+        self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
+        self.report_every = report_every
         self.devices = workers(devices)
         self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
@@ -281,7 +282,7 @@ class Trainer:
             state, sums = one_epoch(key, state, data.train, order, hyperparams)
             queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
             record_down_to(AHEAD.get(device.platform, 1))
-            if time.perf_counter() - reported > self.report:
+            if time.perf_counter() - reported > self.report_every:
                 record_down_to(0)
                 # The next epoch consumes its state on an accelerator.
                 kept = state if device.platform == "cpu" else jax.tree.map(jnp.copy, state)
