@@ -22,8 +22,8 @@ import jax.numpy as jnp
 
 from benchmarks.about import about_device
 from benchmarks.alike import planned, seconds_of
-from jaxbn.engine.cost import num_params
 from jaxbn.engine.programs import sizes_of
+from jaxbn.engine.work import work_of
 
 SIZE, ROWS, BATCH_SIZE, EPOCHS, REPEATS = 8192, 1437, 64, 10, 3
 
@@ -58,7 +58,7 @@ def measure(members: int, width: int, products: float, copies: float) -> dict[st
     )
     program = plan.programs[0]
     steps = EPOCHS * math.ceil(ROWS / BATCH_SIZE)
-    moved = 6 * 4 * num_params(program.spec, sizes_of(program.problem)) * members
+    moved = 6 * 4 * work_of(program.spec, sizes_of(program.problem)).params * members
     floor = max(plan.useful_flops / steps / products, moved / copies)
     seconds_of(plan, data)
     step = statistics.median(seconds_of(plan, data) for _ in range(REPEATS)) / steps

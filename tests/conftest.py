@@ -23,7 +23,7 @@ settings.register_profile("jaxbn", deadline=None, derandomize=True)
 settings.load_profile("jaxbn")
 
 HERE = Path(__file__).parent
-BARE = ("nn", "engine", "search", "test_member_alone.py", "test_numpy_trainer.py", "test_tile_invariance.py")
+BARE = ("nn", "engine", "search", "test_member_alone.py", "test_numpy_trainer.py")
 """What needs no more than a bare accelerator machine has: `python -m pytest -m accelerator tests`."""
 NOT_BARE = ("engine/test_cache.py", "engine/test_devices.py", "search/test_model_based.py")
 

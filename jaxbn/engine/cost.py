@@ -50,13 +50,31 @@ def rates(platform: str, workers: int) -> Rates:
     of 64 to 16,384 members on an H200 (docs/performance.md). Convolutions were measured on a CPU alone.
     """
     if platform == "cpu":
-        return Rates(75e9, 2.2e-9, 0.6e-9, 9e-5, 1.8 / min(workers, 2), 1.0 / min(workers, 2), workers, 5 << 19, 64)
-    return Rates(26e12, 8.5e-12, 6.5e-12, 9e-5, 1.5, 1.5, workers, 2 << 30, 16384, 3e-5, 16384, 1.0)
-
-
-def num_params(spec: Spec, sizes: Sizes) -> int:
-    """Weights of a padded network."""
-    return work_of(spec, sizes).params
+        return Rates(
+            flops=75e9,
+            activation=2.2e-9,
+            parameter=0.6e-9,
+            step=9e-5,
+            compile=1.8 / min(workers, 2),
+            compile_small=1.0 / min(workers, 2),
+            workers=workers,
+            cache=5 << 19,
+            largest_tile=64,
+        )
+    return Rates(
+        flops=26e12,
+        activation=8.5e-12,
+        parameter=6.5e-12,
+        step=9e-5,
+        compile=1.5,
+        compile_small=1.5,
+        workers=workers,
+        cache=2 << 30,
+        largest_tile=16384,
+        uncounted=3e-5,
+        largest_convolving=16384,
+        convolution=1.0,
+    )
 
 
 def bytes_per_member(spec: Spec, sizes: Sizes) -> int:

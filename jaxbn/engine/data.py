@@ -28,13 +28,6 @@ class Data:
 
 
 def problem_of(
-    prepared: Prepared, task: str, metrics: tuple[str, ...], architecture: Architecture | None = None
-) -> Problem:
-    """What programs must know of the data."""
-    return problem_of_rows(prepared.train, prepared.valid, task, prepared.num_outputs, metrics, architecture)
-
-
-def problem_of_rows(
     train: HostRows,
     valid: HostRows,
     task: str,
@@ -42,7 +35,7 @@ def problem_of_rows(
     metrics: tuple[str, ...],
     architecture: Architecture | None = None,
 ) -> Problem:
-    """The same of rows: sizes are padded to the ladder, so that small tables and folds share programs."""
+    """What programs must know of the data: sizes are padded to a ladder, so that small tables and folds share them."""
     # What cannot leave rows out must not be given any that there are not.
     masks_rows = architecture is None or architecture.masks_rows
     return Problem(

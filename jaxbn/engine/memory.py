@@ -35,9 +35,17 @@ def check_memory(plan: Plan, device: Device) -> None:
         UserError: the host or the device has less memory than is needed.
     """
     free, on_cpu = free_bytes(), device.platform == "cpu"
-    needed = plan.host_bytes + (plan.bytes if on_cpu else 0)
+    # Data and tiles take as much however many trials there are.
+    fixed = plan.bytes if on_cpu else 0
+    needed = plan.host_bytes + fixed
     if free is not None and needed > SPARE * free:
-        fits = int(plan.num_trials * SPARE * free / needed)
+        if fixed > SPARE * free:
+            less = "fewer rows" if plan.data_bytes * 2 > fixed else "a smaller tile_size or fewer hidden units"
+            raise UserError(
+                f"the data and the tiles that train at once need about {fixed / 1e9:.1f} GB of memory, and "
+                f"{free / 1e9:.1f} GB are free: give {less}"
+            )
+        fits = int(plan.num_trials * (SPARE * free - fixed) / plan.host_bytes)
         why = "states that are kept" if plan.kept_bytes * 2 > needed else "curves, results and data"
         why = "states that wait for a decision" if plan.waiting_bytes * 2 > needed else why
         raise UserError(

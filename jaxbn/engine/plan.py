@@ -123,13 +123,16 @@ class Plan:
         def half(program: Program) -> Program:
             return dataclasses.replace(program, tile_size=max(program.tile_size // 2, 1))
 
+        def more(load: Load) -> Load:
+            halved = half(load.program)
+            tiles = load.tiles * load.program.tile_size / halved.tile_size
+            return dataclasses.replace(load, program=halved, tiles=tiles)
+
         return dataclasses.replace(
             self,
             ladders={shape: tuple(max(size // 2, 1) for size in sizes) for shape, sizes in self.ladders.items()},
             programs=tuple(dict.fromkeys(half(program) for program in self.programs)),
-            loads=tuple(
-                dataclasses.replace(load, program=half(load.program), tiles=2 * load.tiles) for load in self.loads
-            ),
+            loads=tuple(map(more, self.loads)),
         )
 
     def repeated(self, times: float) -> "Plan":
@@ -222,15 +225,16 @@ class Plan:
     @property
     def bytes(self) -> int:
         """Bytes of device memory: the data, and the state of the tiles that train at once, doubled while they step."""
-        return self._data_bytes + self.rates.workers * self._tile_bytes
+        return self.data_bytes + self.rates.workers * self._tile_bytes
 
     @property
     def bytes_of_one_worker(self) -> int:
         """The same on a device that has one worker: an accelerator."""
-        return self._data_bytes + self._tile_bytes
+        return self.data_bytes + self._tile_bytes
 
     @property
-    def _data_bytes(self) -> int:
+    def data_bytes(self) -> int:
+        """Bytes of the rows of all folds."""
         return sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + 2) for p in self.problems)
 
     @property

@@ -92,9 +92,10 @@ def plan_tiles(
     known = set(groups)
     for config in configs:
         # A shape that no probe has is rare: one configuration of it is to be expected.
-        spec = split(fitting(config, rows), padding=padding)[0]
+        config = fitting(config, rows)
+        spec = split(config, padding=padding)[0]
         if shape_of(spec, problem) not in known:
-            groups[shape_of(spec, problem)].setdefault((spec, spec.batch_size), 1.0)
+            groups[shape_of(spec, problem)].setdefault((spec, config.batch_size), 1.0)
     ladders = {
         shape: (tile_size,) * len(rungs)
         if tile_size
@@ -159,7 +160,9 @@ def _loads(
     """The work that the configurations of the first round are, and that as many like the probes will be."""
     loads: dict[tuple[Program, int, int, int], Load] = {}
 
-    def add(some: Sequence[Config], each: float, times: int, rungs: Sequence[tuple[int, float, int]]) -> None:
+    def add(
+        some: Sequence[Config], rungs: Sequence[tuple[int, float, int]], *, each: float, times: int, known: bool
+    ) -> None:
         """Count configurations of which each stands for so many of a round, and the round for so many rounds."""
         groups: dict[tuple[int, Spec, int], list[Config]] = defaultdict(list)
         for fold, config in itertools.product(range(len(plan.problems)), some):
@@ -170,9 +173,9 @@ def _loads(
                 program = plan.program(spec, batch_size, fold, rung)
                 sizes = sizes_of(program.problem)
                 count = len(group) * each * share
-                # What is known is counted; what is to come is expected.
-                known = rung == 0 and each == 1
-                tiles = math.ceil(count / program.tile_size) if known else expected_tiles(count, program.tile_size)
+                # What is known is counted; what is to come, and who survives a rung, is expected.
+                counted = known and rung == 0
+                tiles = math.ceil(count / program.tile_size) if counted else expected_tiles(count, program.tile_size)
                 rows = sum(cost.flops_per_row(dataclasses.replace(spec, widths=c.widths), sizes) for c in group)
                 repeats = num_replicates * times
                 key = (program, rung, batch_size, length)
@@ -185,8 +188,8 @@ def _loads(
                 )
 
     rungs = [(rung, share, length) for rung, (share, length) in enumerate(zip(alive, epochs, strict=True))]
-    add(configs, 1, 1, rungs)
-    add(extra, 1, 1, [(0, 1.0, plan.num_epochs)])
+    add(configs, rungs, each=1, times=1, known=True)
+    add(extra, [(0, 1.0, plan.num_epochs)], each=1, times=1, known=True)
     if num_rounds > 1:
-        add(probes, len(configs) / len(probes), num_rounds - 1, rungs)
+        add(probes, rungs, each=len(configs) / len(probes), times=num_rounds - 1, known=False)
     return list(loads.values())

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxbn.engine import keys
 from jaxbn.engine.traces import traced
 from jaxbn.engine.work import Sizes, network
 from jaxbn.nn import losses, metrics, train
@@ -220,7 +221,7 @@ def arguments(program: Program) -> tuple[Any, ...]:
     """Shapes and types of what a program takes."""
     problem, spec, size = program.problem, program.spec, program.tile_size
     real = jax.dtypes.canonicalize_dtype(float)
-    key = jax.eval_shape(lambda: jax.random.key(0))
+    key = jax.eval_shape(keys.key)
     whole = ("optimizer", "decay_kind", "num_epochs", "batch_size")
     traced = None if spec.architecture is None else spec.architecture.traced
     own = None if traced is None else {name: jax.ShapeDtypeStruct((size,), real) for name in traced}
@@ -276,11 +277,15 @@ def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
     key = program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
     # Several programs compile at a time, and share those that draw weights and evaluate: whoever comes second waits.
-    with _LOCKS.setdefault(key, threading.Lock()):
-        return _executable(*key)
+    with _COMPILING.setdefault(key, threading.Lock()):
+        try:
+            return _executable(*key)
+        finally:
+            # Whoever comes now finds the program.
+            _COMPILING.pop(key, None)
 
 
-_LOCKS: dict[tuple[Program, Device, bool], threading.Lock] = {}
+_COMPILING: dict[tuple[Program, Device, bool], threading.Lock] = {}
 
 
 # Each takes some ten maps of memory, of which Linux gives a process 65,530.

@@ -38,7 +38,7 @@ IDLE = 0.2
 """Seconds between two looks of the host at what else there is to do, while nothing comes from the workers."""
 
 DIVERGED_ABOVE = 1e3
-"""A training loss above this many times that of the first epoch is a divergence."""
+"""A training loss above this many times that of the first epoch, where that is positive, is a divergence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Trainer:
         on_event: called from worker threads, as things happen.
         deadline: when to stop, by `time.perf_counter`.
         devices: how many of the local devices train; None is all of them.
-        report: seconds after which a tile leaves what it has learned in `begun`, and again after as many.
+        report_every: seconds after which a tile leaves what it has learned in `begun`, and again after as many.
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Trainer:
         on_event: Callable[[Event], None],
         deadline: float = float("inf"),
         devices: int | None = None,
-        report: float = float("inf"),
+        report_every: float = float("inf"),
     ) -> None:
-        self.plan, self.seed, self.on_event, self.deadline, self.report = plan, seed, on_event, deadline, report
+        self.plan, self.seed, self.on_event, self.deadline = plan, seed, on_event, deadline
+        self.report_every = report_every
         self.devices = workers(devices)
         self.x64 = jax.dtypes.canonicalize_dtype(float) == jnp.float64
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
@@ -248,7 +249,9 @@ class Trainer:
             losses.append(np.where(live, loss, np.nan))
             scores.append(np.where(live[:, None], new, np.nan))
             healthy = report.finite[:count] & np.isfinite(loss) & np.isfinite(new[:, 0])
-            diverged = diverged | ~healthy | (loss > DIVERGED_ABOVE * first_loss)
+            # Of a loss that begins at 0 or below, as a likelihood's may, no multiple means anything.
+            exploded = (first_loss > 0) & (loss > DIVERGED_ABOVE * first_loss)
+            diverged = diverged | ~healthy | exploded
             self.on_event(TileEpoch(tile.trials, index + 1, scores[-1], diverged))
 
         def learned(state: TrainState) -> TileResult:
@@ -279,7 +282,7 @@ class Trainer:
             state, sums = one_epoch(key, state, data.train, order, hyperparams)
             queued.append((index, sums, evaluate(state.variables, hyperparams, data.valid, data.target_scale)))
             record_down_to(AHEAD.get(device.platform, 1))
-            if time.perf_counter() - reported > self.report:
+            if time.perf_counter() - reported > self.report_every:
                 record_down_to(0)
                 # The next epoch consumes its state on an accelerator.
                 kept = state if device.platform == "cpu" else jax.tree.map(jnp.copy, state)
@@ -326,7 +329,7 @@ def _next(
             idle()
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _fresh(spec: Spec) -> Callable[[PyTree], PyTree]:
     return jax.jit(functools.partial(fresh_opt_state, spec=spec))
 

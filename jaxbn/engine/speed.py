@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbn.engine import cost
+from jaxbn.engine import cost, keys
 from jaxbn.engine.cache import kind_of_machine
 from jaxbn.engine.ladder import tile_step_seconds
 from jaxbn.engine.programs import OPTIONS, Problem, Program, arguments, function, sizes_of
@@ -129,7 +129,7 @@ def rounded(factor: float) -> float:
 def _filled(leaf: Any) -> Any:
     """Numbers for an argument: what they are does not change how long a step takes."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.random.key(0)
+        return keys.key()
     if leaf.shape == () and leaf.dtype == np.int32:
         return np.int32(PROGRAM.problem.train_rows)
     fill = (

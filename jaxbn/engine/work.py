@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxbn.engine import keys
 from jaxbn.errors import UserError
 from jaxbn.nn.mlp import mlp
 from jaxbn.nn.types import Hyperparams, Model, PyTree, Spec, Variables
@@ -52,7 +53,7 @@ def network(spec: Spec, sizes: Sizes) -> Model:
 
 def drawn(spec: Spec, sizes: Sizes) -> Variables:
     """Shapes and types of one network's weights and statistics."""
-    return jax.eval_shape(network(spec, sizes).init, jax.random.key(0), stand_in(spec))
+    return jax.eval_shape(network(spec, sizes).init, keys.key(), stand_in(spec))
 
 
 def stand_in(spec: Spec) -> Hyperparams:
@@ -65,7 +66,7 @@ def work_of(spec: Spec, sizes: Sizes) -> Work:
     """How much work a network is.
 
     Raises:
-        UserError: an architecture's outputs are not those of the data.
+        UserError: an architecture has no parameters, or its outputs are not those of the data.
 
     Example:
         >>> work_of(Spec(widths=(8,)), Sizes(4, 3))
@@ -91,12 +92,14 @@ def _traced_once(spec: Spec, sizes: Sizes) -> Work:
     name, model = spec.architecture.name, network(spec, sizes)
 
     def forward(variables: Variables, x: jax.Array, hyperparams: Hyperparams, *, training: bool) -> Any:
-        key = jax.random.key(0) if training else None
+        key = keys.key() if training else None
         return model.apply(variables, x, hyperparams, training=training, key=key)[0]
 
     row = jax.ShapeDtypeStruct((1, sizes.num_inputs), jax.dtypes.canonicalize_dtype(float))
     try:
         variables = drawn(spec, sizes)
+        if not jax.tree.leaves(variables.params):
+            raise UserError(f"{name} has no parameters and nothing could be trained: give it a layer that has some")
         # What only training does should be found out before anything compiles.
         jax.eval_shape(functools.partial(forward, training=True), variables, row, stand_in(spec))
         once = functools.partial(forward, training=False)

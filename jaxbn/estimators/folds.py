@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded, problem_of_rows
+from jaxbn.engine.data import Data, padded, problem_of
 from jaxbn.engine.machine import machine
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.run import run
@@ -108,7 +108,7 @@ def trained(
     task = estimator._task
     metrics = [SCORES[task][one.name] for one in scores]
     names = tuple(dict.fromkeys(("loss", *metrics)))
-    problems = [problem_of_rows(fold.train, fold.valid, task, fold.num_outputs, names) for fold in folds]
+    problems = [problem_of(fold.train, fold.valid, task, fold.num_outputs, names) for fold in folds]
     plan = plan_tiles(
         configs,
         None,

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from jaxbn.data import Rows
-from jaxbn.engine.data import Data, padded, problem_of_rows
+from jaxbn.engine.data import Data, padded, problem_of
 from jaxbn.engine.machine import machine
 from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.run import Trainer
@@ -116,7 +116,7 @@ class Network(BaseEstimator):
         # Where nothing is scored, a row has to do: the engine evaluates after every epoch.
         scored = scored if valid is not None else Rows(*(part[:1] for part in dataclasses.astuple(scored)))
         names = ALWAYS if valid is None else ("loss", self._metric)
-        problem = problem_of_rows(rows, scored, self._task, num_outputs, names)
+        problem = problem_of(rows, scored, self._task, num_outputs, names)
         epochs = max(until, self.num_epochs)
         plan = plan_tiles(
             [config],

@@ -12,7 +12,6 @@ own. Flax's own `Dropout` compares its rate with 0 in Python, which a traced num
 """
 
 import dataclasses
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from flax import linen as nn
 from flax import nnx
 from jax import Array
 
+from jaxbn.engine import keys
 from jaxbn.errors import UserError
 from jaxbn.nn import dropout
 from jaxbn.nn.types import Architecture, Hyperparams, Loss, Model, PyTree, Spec, Variables
@@ -36,6 +36,7 @@ TRAINING = {"training": True, "train": True, "deterministic": False, "use_runnin
 """What modules call the argument that says whether they train, and what it is when they do."""
 MASKS = ("where", "mask")
 """What they call the rows that exist, bool [B]."""
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def from_linen(
@@ -59,10 +60,12 @@ def from_linen(
             the task. Validation scores stay those of the task.
 
     Returns:
-        The architecture, the same one for the same arguments: hand it to a `Space`.
+        The architecture, equal to another one of the same arguments: hand it to a `Space`.
 
     Raises:
-        UserError: a field is named like a hyperparameter of the training, or what is traced is no field.
+        UserError: it is no class of Linen modules; a field is named like a hyperparameter of the training; what is
+            traced is no field; or its `__call__` has an argument, without a default or with a truth value as one, that
+            nobody would tell it.
 
     Example:
         >>> class Net(nn.Module):
@@ -78,13 +81,7 @@ def from_linen(
         >>> architecture.masks_rows, architecture.defaults
         (True, (('features', 8), ('dropout', 0.1)))
     """
-    return _of_linen(module, _tuple(input_shape), tuple(traced), loss)
-
-
-@functools.cache
-def _of_linen(
-    module: type[nn.Module], input_shape: tuple[int, ...] | None, traced: tuple[str, ...], loss: Loss | None
-) -> Architecture:
+    _check_class(module, nn.Module, "Linen")
     fields = {
         field.name: field.default
         for field in dataclasses.fields(module)
@@ -113,7 +110,7 @@ def from_nnx(
         loss: as for `from_linen`.
 
     Returns:
-        The architecture, the same one for the same arguments.
+        The architecture, equal to another one of the same arguments.
 
     Raises:
         UserError: as `from_linen`.
@@ -129,31 +126,33 @@ def from_nnx(
         >>> from_nnx(Net).defaults
         (('features', 8),)
     """
-    return _of_nnx(module, _tuple(input_shape), tuple(traced), loss)
-
-
-@functools.cache
-def _of_nnx(
-    module: type[nnx.Module], input_shape: tuple[int, ...] | None, traced: tuple[str, ...], loss: Loss | None
-) -> Architecture:
-    parameters = inspect.signature(module.__init__).parameters
-    fields = {name: one.default for name, one in list(parameters.items())[1:] if name != "rngs"}
+    _check_class(module, nnx.Module, "NNX")
+    parameters = list(inspect.signature(module.__init__).parameters.values())[1:]
+    fields = {one.name: one.default for one in parameters if one.name != "rngs" and one.kind not in VARIADIC}
     return _architecture(module, fields, inspect.Parameter.empty, _nnx_model, input_shape, traced, loss)
 
 
-def _tuple(shape: Sequence[int] | None) -> tuple[int, ...] | None:
-    return None if shape is None else tuple(shape)
+def _check_class(given: Any, kind: type, family: str) -> None:
+    if not isinstance(given, type) or not issubclass(given, kind):
+        what = f"the class {given.__name__}" if isinstance(given, type) else f"an instance of {type(given).__name__}"
+        raise UserError(
+            f"from_{family.lower()} was given {what} and takes a class of {family} modules: give the class, and the "
+            "values of its fields to the Space"
+        )
 
 
 def _architecture(
     module: type,
     fields: Mapping[str, Any],
     missing: Any,
-    build: Callable[..., Model],
-    input_shape: tuple[int, ...] | None,
-    traced: tuple[str, ...],
+    model: "Callable[[_Maker, bool], Model]",
+    input_shape: Sequence[int] | None,
+    traced: Sequence[str],
     loss: Loss | None,
 ) -> Architecture:
+    if isinstance(traced, str):
+        raise UserError(f"traced = {traced!r} is a text: give a list of names, such as [{traced!r}]")
+    shape = None if input_shape is None else tuple(input_shape)
     defaults = {}
     for name, default in fields.items():
         if name in (*OUTPUTS, *INPUTS):
@@ -170,27 +169,74 @@ def _architecture(
     for name in traced:
         if name not in defaults or name in HYPERPARAMETERS:
             raise UserError(f"traced names {name!r}, which is no field of {module.__name__} of its own: leave it out")
-    call = tuple(inspect.signature(module.__call__).parameters)
+    call = _arguments(module)
+    # Whoever has nothing that looks at other rows has nothing to mask; that cannot be seen from here.
+    masks_rows = any(name in call for name in MASKS)
+    told = tuple(name for name in fields if name in (*OUTPUTS, *INPUTS))
+    read = tuple(name for name in defaults if name in TRACED)
     return Architecture(
         name=module.__name__,
         defaults=tuple(defaults.items()),
-        traced=traced,
-        # Whoever has nothing that looks at other rows has nothing to mask; that cannot be seen from here.
-        masks_rows=any(name in call for name in MASKS),
-        build=functools.partial(
-            build,
-            module=module,
-            input_shape=input_shape,
-            told=tuple(name for name in fields if name in (*OUTPUTS, *INPUTS)),
-            call=call,
-            read=tuple(name for name in defaults if name in TRACED),
-        ),
+        traced=tuple(traced),
+        masks_rows=masks_rows,
+        build=_Build(model, module, shape, told, read, call, masks_rows),
         loss=loss,
         about=(
-            ("input_shape", None if input_shape is None else "x".join(map(str, input_shape))),
+            ("input_shape", None if shape is None else "x".join(map(str, shape))),
             ("loss", None if loss is None else getattr(loss, "__qualname__", type(loss).__qualname__)),
         ),
     )
+
+
+def _arguments(module: type) -> tuple[str, ...]:
+    """What a module's `__call__` takes beside itself and the inputs."""
+    parameters = [one for one in inspect.signature(module.__call__).parameters.values() if one.kind not in VARIADIC]
+    first = [one for one in parameters if one.kind != inspect.Parameter.KEYWORD_ONLY][:2]
+    others = [one for one in parameters if one not in first]
+    for one in others:
+        # A training flag of another name would stay at its default for ever.
+        needed = one.default is inspect.Parameter.empty or isinstance(one.default, bool)
+        if needed and one.name not in TRAINING and one.name not in MASKS:
+            raise UserError(
+                f"the __call__ of {module.__name__} takes {one.name}, which nobody would tell it: name it "
+                f"{' or '.join(TRAINING)} if it says whether to train, {' or '.join(MASKS)} if it says which rows "
+                "exist, and else make it a field"
+            )
+    return tuple(one.name for one in others)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Build:
+    """What builds the models of an architecture; a record, so that architectures of the same arguments are equal.
+
+    Attributes:
+        model: builds one from what makes the module, and whether it masks rows.
+        module: the class.
+        input_shape: of a row; None is flat.
+        told: sizes of the data that it takes.
+        read: traced hyperparameters of the table that it takes.
+        call: arguments of its `__call__` beside the inputs.
+        masks_rows: whether one of them says which rows exist.
+    """
+
+    model: "Callable[[_Maker, bool], Model]"
+    module: type
+    input_shape: tuple[int, ...] | None
+    told: tuple[str, ...]
+    read: tuple[str, ...]
+    call: tuple[str, ...]
+    masks_rows: bool
+
+    def __call__(self, spec: Spec, *, num_inputs: int, num_outputs: int) -> Model:
+        shape = (num_inputs,) if self.input_shape is None else self.input_shape
+        if math.prod(shape) != num_inputs:
+            raise UserError(
+                f"{self.module.__name__} takes rows of shape {shape}, {math.prod(shape)} numbers, and the data have "
+                f"{num_inputs}: give the input_shape of these data"
+            )
+        sizes = {name: num_outputs if name in OUTPUTS else num_inputs for name in self.told}
+        make = _Maker(self.module, {**dict(spec.own), **sizes}, self.read, self.call, shape)
+        return self.model(make, self.masks_rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +247,7 @@ class _Maker:
         module: the class.
         fixed: arguments that are not traced.
         read: traced hyperparameters of the table that it takes.
-        call: arguments of its `__call__`.
+        call: arguments of its `__call__` beside the inputs.
         shape: of a row.
     """
 
@@ -225,30 +271,7 @@ class _Maker:
         return x.reshape(x.shape[0], *self.shape)
 
 
-def _maker(
-    spec: Spec,
-    *,
-    num_inputs: int,
-    num_outputs: int,
-    module: type,
-    input_shape: tuple[int, ...] | None,
-    told: tuple[str, ...],
-    call: tuple[str, ...],
-    read: tuple[str, ...],
-) -> _Maker:
-    shape = (num_inputs,) if input_shape is None else input_shape
-    if math.prod(shape) != num_inputs:
-        raise UserError(
-            f"{module.__name__} takes rows of shape {shape}, {math.prod(shape)} numbers, and the data have "
-            f"{num_inputs}: give the input_shape of these data"
-        )
-    sizes = {name: num_outputs if name in OUTPUTS else num_inputs for name in told}
-    return _Maker(module, {**dict(spec.own), **sizes}, read, call, shape)
-
-
-def _linen_model(spec: Spec, **how: Any) -> Model:
-    make = _maker(spec, **how)
-
+def _linen_model(make: _Maker, masks_rows: bool) -> Model:
     def init(key: Array, hyperparams: Hyperparams) -> Variables:
         row = make.rows(jnp.zeros((1, math.prod(make.shape))))
         where = jnp.ones(1, bool)
@@ -273,12 +296,10 @@ def _linen_model(spec: Spec, **how: Any) -> Model:
         outputs, state = module.apply(collections, x, mutable=list(variables.model_state), rngs=rngs, **given)
         return _wide(outputs), _like(variables.model_state, dict(state))
 
-    return Model(init, apply, _masks(make))
+    return Model(init, apply, masks_rows)
 
 
-def _nnx_model(spec: Spec, **how: Any) -> Model:
-    make = _maker(spec, **how)
-
+def _nnx_model(make: _Maker, masks_rows: bool) -> Model:
     def init(key: Array, hyperparams: Hyperparams) -> Variables:
         module = make(hyperparams, rngs=nnx.Rngs(key))
         others = nnx.state(module, nnx.All(nnx.Variable, nnx.Not(nnx.Any(nnx.Param, nnx.BatchStat, nnx.RngState))))
@@ -301,7 +322,7 @@ def _nnx_model(spec: Spec, **how: Any) -> Model:
     ) -> tuple[Array, PyTree]:
         # Made anew, because a module holds its hyperparameters; weights that are drawn in vain are never computed. The
         # constructor draws alike each time: only dropout is new.
-        module = make(hyperparams, rngs=nnx.Rngs(jax.random.key(0), dropout=jax.random.key(0) if key is None else key))
+        module = make(hyperparams, rngs=nnx.Rngs(keys.key(), dropout=keys.key() if key is None else key))
         for kind, values in ((nnx.Param, variables.params), (nnx.BatchStat, variables.model_state)):
             state = nnx.state(module, kind)
             nnx.replace_by_pure_dict(state, values)
@@ -313,11 +334,7 @@ def _nnx_model(spec: Spec, **how: Any) -> Model:
             return _wide(outputs), variables.model_state
         return _wide(outputs), _like(variables.model_state, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat)))
 
-    return Model(init, apply, _masks(make))
-
-
-def _masks(make: _Maker) -> bool:
-    return any(name in make.call for name in MASKS)
+    return Model(init, apply, masks_rows)
 
 
 def _all_of(x: Array) -> Array:

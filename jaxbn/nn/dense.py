@@ -27,7 +27,7 @@ def draws(key: Array, sizes: list[tuple[int, int]]) -> list[Array]:
     end. So a number depends on (key, layer, input unit, output unit) and on no size.
 
     Args:
-        key: consumed.
+        key: consumed; of threefry, JAX's default: other generators draw otherwise for another size.
         sizes: padded (inputs, outputs) of each layer; at most 256 layers, each of fewer than 2^24 inputs.
 
     Returns:

@@ -61,23 +61,35 @@ def roc_auc(logits: Array, labels: Array, where: Array) -> Array:
     Mann and Whitney's count of the pairs in order, by ranks, ties sharing theirs. Classes without a row, or without a
     row of another class, do not take part.
     """
-    probabilities = jax.nn.softmax(logits)
+    scores = margins(logits)
 
     def one(scores: Array, positive: Array) -> tuple[Array, Array]:
-        scores = jnp.where(where, scores, jnp.inf)
-        order = jnp.sort(scores)
+        negative = where & ~positive
+        order, num_negative = jnp.sort(jnp.where(negative, scores, jnp.inf)), negative.sum()
         below, upto = (jnp.searchsorted(order, scores, side=side) for side in ("left", "right"))
-        rank = (below + upto + 1) / 2
-        # Counted in floats: the number of pairs passes 2^31 from 93,000 rows on.
-        num_positive, num_negative = (rows.sum(dtype=scores.dtype) for rows in (positive, where & ~positive))
-        area = jnp.where(positive, rank, 0).sum() - num_positive * (num_positive + 1) / 2
-        return area / jnp.maximum(num_positive * num_negative, 1), (num_positive > 0) & (num_negative > 0)
+        # The share of the negatives that a row is above; their sum, unlike one of ranks, cancels nothing.
+        above = (below + jnp.minimum(upto, num_negative)) / jnp.maximum(2 * num_negative, 1)
+        return _mean(above.astype(scores.dtype), positive), positive.any() & negative.any()
 
     positives = (labels[:, None] == jnp.arange(logits.shape[-1])[None, :]) & where[:, None]
     if logits.shape[-1] == 2:
-        return one(probabilities[:, 1], positives[:, 1])[0]
-    areas, defined = jax.vmap(one, in_axes=1)(probabilities, positives)
+        return one(scores[:, 1], positives[:, 1])[0]
+    areas, defined = jax.vmap(one, in_axes=1)(scores, positives)
     return _mean(areas, defined)
+
+
+def margins(logits: Array) -> Array:
+    """How far each class is ahead of all others together, `z - log(sum of their exp(z))`, [N, C].
+
+    It ranks rows like the class's probability, log-odds of which it is, and does not round to 1 where that does.
+    """
+    if logits.shape[-1] == 2:
+        return logits - logits[:, ::-1]
+    behind = jax.nn.log_softmax(logits)
+    largest = jnp.arange(logits.shape[-1])[None, :] == logits.argmax(-1, keepdims=True)
+    others = jax.nn.logsumexp(jnp.where(largest, -jnp.inf, logits), -1, keepdims=True)
+    # Of the classes but the largest none has more than half of the probability.
+    return jnp.where(largest, logits - others, behind - jnp.log1p(-jnp.exp(behind)))
 
 
 def mse(outputs: Array, targets: Array, where: Array) -> Array:
@@ -94,9 +106,11 @@ def r2(outputs: Array, targets: Array, where: Array) -> Array:
     """Coefficient of determination, averaged over the targets; 0 for a target that does not vary."""
     rows = where[:, None]
     count = jnp.maximum(where.sum(), 1)
-    mean = jnp.where(rows, targets, 0).sum(0) / count
+    # From the least one: of a target that does not vary, 0 exactly, where a mean would be rounded.
+    above = jnp.where(rows, targets - jnp.where(rows, targets, jnp.inf).min(0)[None, :], 0)
+    mean = above.sum(0) / count
     residual = jnp.where(rows, jnp.square(outputs - targets), 0).sum(0)
-    total = jnp.where(rows, jnp.square(targets - mean[None, :]), 0).sum(0)
+    total = jnp.where(rows, jnp.square(above - mean[None, :]), 0).sum(0)
     return jnp.where(total > 0, 1 - residual / jnp.where(total > 0, total, 1), 0).mean()
 
 

@@ -104,16 +104,8 @@ def unit_inputs(variables: Variables, x: Array, hyperparams: Hyperparams, *, spe
         >>> [z.shape for z in unit_inputs(variables, jnp.ones((5, 3)), Hyperparams(), spec=spec)]
         [(5, 8), (5, 4)]
     """
-    found = []
-    for depth in range(1, len(spec.widths) + 1):
-        # The network without what follows: its "outputs" are the inputs of the last hidden layer's normalisation.
-        params = variables.params
-        below = Variables(MLPParams(params.hidden[: depth - 1], params.hidden[depth - 1].dense), variables.model_state)
-        z, _ = _apply(below, x, hyperparams, spec=spec, norm=BATCH_NORM, training=False)
-        norm = params.hidden[depth - 1].norm
-        if norm is not None:
-            z, _ = batch_norm.apply(norm, variables.model_state[depth - 1], z, hyperparams, training=False)
-        found.append(z)
+    found: list[Array] = []
+    _apply(variables, x, hyperparams, spec=spec, norm=BATCH_NORM, training=False, seen=found)
     return tuple(found)
 
 
@@ -154,7 +146,9 @@ def _apply(
     training: bool,
     where: Array | None = None,
     key: Array | None = None,
+    seen: list[Array] | None = None,
 ) -> tuple[Array, tuple[PyTree, ...]]:
+    """The outputs, and the new statistics; what goes into the activation functions is appended to `seen`."""
     chex.assert_rank(x, 2)
     activation = ACTIVATION_FUNCTIONS[spec.activation]
     params, stats = variables.params, []
@@ -168,6 +162,8 @@ def _apply(
                 layer.norm, variables.model_state[index], x, hyperparams, training=training, where=where
             )
             stats.append(state)
+        if seen is not None:
+            seen.append(x)
         x = activation(x)
         if hyperparams.hidden_units is not None:
             # After the activation: sigmoid(0) is 0.5, which would leak into the next layer.

@@ -103,7 +103,7 @@ def train(
                 on_event=tell,
                 deadline=ends,
                 devices=asked.devices,
-                report=float("inf") if keeper is None else REPORT,
+                report_every=float("inf") if keeper is None else REPORT,
             )
         )
 

@@ -147,6 +147,7 @@ def case_of(results: "Results", trial: int, data: Any = None, *, refit: bool = F
         split = Split(np.sort(np.concatenate([split.train, split.valid])), split.valid, split.test)
     prepared = prepare(dataset, split, class_weight=request.class_weight)
     metrics, _ = choose_metrics(results.summary.metric, dataset.task)
+    names = tuple(metric.name for metric in metrics)
     return Case(
         schedule,
         replicate,
@@ -155,7 +156,7 @@ def case_of(results: "Results", trial: int, data: Any = None, *, refit: bool = F
         request.seed,
         dataset,
         prepared,
-        problem_of(prepared, dataset.task, tuple(metric.name for metric in metrics), results.architecture),
+        problem_of(prepared.train, prepared.valid, dataset.task, prepared.num_outputs, names, results.architecture),
         metrics,
     )
 

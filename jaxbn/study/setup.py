@@ -226,7 +226,10 @@ def set_up(
     )
     folds = tuple(Fold(split, prepare(dataset, split, class_weight=settings.class_weight)) for split in splits)
     names = tuple(metric.name for metric in metrics)
-    problems = [problem_of(fold.prepared, dataset.task, names, architecture) for fold in folds]
+    problems = [
+        problem_of(fold.train, fold.valid, dataset.task, fold.num_outputs, names, architecture)
+        for fold in (fold.prepared for fold in folds)
+    ]
     linear = grid(settings.seed, LINEAR, None, NUM_LINEAR)
     num_rows = [len(split.train) for split in splits]
     rates = machine(settings.devices) if settled is None else settled.rates

@@ -18,7 +18,12 @@ SPACE = jaxbn.Space(hidden_units=64, num_layers=2, batch_size=32, learning_rate=
 
 
 def plan(**settings) -> Plan:
-    return jaxbn.plan(SPACE, "iris", num_configs=90, num_epochs=9, **settings)
+    return jaxbn.plan(SPACE, "iris", **({"num_configs": 90, "num_epochs": 9} | settings))
+
+
+def fixed_bytes(planned: Plan) -> int:
+    """What a host needs for a plan however many trials there are."""
+    return planned.bytes if workers()[0].platform == "cpu" else 0
 
 
 def test_states_wait_where_somebody_decides():
@@ -32,19 +37,36 @@ def test_states_wait_where_somebody_decides():
     assert some.host_bytes > some.waiting_bytes
 
 
-def test_what_does_not_fit_is_refused(monkeypatch):
-    planned = plan(scheduler="halving")
-    needed = planned.host_bytes + (planned.bytes if workers()[0].platform == "cpu" else 0)
-    monkeypatch.setattr(memory, "free_bytes", lambda: needed / 3)
+@pytest.mark.parametrize("settings", [{"scheduler": "halving"}, {"keep_states": True}, {}])
+def test_as_many_as_it_says_fit(monkeypatch, settings):
+    settings = {"tile_size": 16} | settings
+    planned = plan(**settings)
+    monkeypatch.setattr(memory, "free_bytes", lambda: (fixed_bytes(planned) + planned.host_bytes / 3) / memory.SPARE)
     with pytest.raises(UserError, match="GB are free: train at most") as caught:
         check_memory(planned, workers()[0])
     number = re.search(r"at most ([\d,]+) at once", str(caught.value))
     assert number is not None
-    assert int(number[1].replace(",", "")) == int(planned.num_trials * memory.SPARE / 3)
-    monkeypatch.setattr(memory, "free_bytes", lambda: needed * 2)
-    check_memory(planned, workers()[0])
-    monkeypatch.setattr(memory, "free_bytes", lambda: None)
-    check_memory(planned, workers()[0])
+    fits, baselines = int(number[1].replace(",", "")), planned.num_trials - 90
+    fewer, more = (plan(num_configs=math.floor(times * (fits - baselines)), **settings) for times in (1, 2))
+    assert fewer.num_trials == fits
+    check_memory(fewer, workers()[0])
+    with pytest.raises(UserError, match="train at most"):
+        check_memory(more, workers()[0])
+    for free in (2 * (planned.host_bytes + planned.bytes), None):
+        monkeypatch.setattr(memory, "free_bytes", lambda free=free: free)
+        check_memory(planned, workers()[0])
+
+
+@pytest.mark.skipif(workers()[0].platform != "cpu", reason="tiles and data are on the device")
+@pytest.mark.parametrize(
+    ("settings", "less"),
+    [({"tile_size": 60}, "a smaller tile_size or fewer hidden units"), ({"tile_size": 1, "folds": 40}, "fewer rows")],
+)
+def test_what_would_not_fit_with_fewer_trials_either(monkeypatch, settings, less):
+    planned = plan(**settings)
+    monkeypatch.setattr(memory, "free_bytes", lambda: fixed_bytes(planned) / 2)
+    with pytest.raises(UserError, match=f"the data and the tiles .*: give {less}$"):
+        check_memory(planned, workers()[0])
 
 
 def test_a_sweep_refuses_before_it_compiles(monkeypatch):
@@ -52,7 +74,7 @@ def test_a_sweep_refuses_before_it_compiles(monkeypatch):
 
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
     monkeypatch.setattr(conduct, "Trainer", lambda *_, **__: pytest.fail("something was compiled"))
-    with pytest.raises(UserError, match="curves, results and data"):
+    with pytest.raises(UserError, match="of memory"):
         jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=1)
 
 
@@ -104,7 +126,7 @@ def test_a_small_device_is_refused():
 
 def test_states_that_are_kept_count(monkeypatch):
     kept = plan(keep_states=True, replicates=20)
-    needed = kept.host_bytes + (kept.bytes if workers()[0].platform == "cpu" else 0)
+    needed = kept.host_bytes + fixed_bytes(kept)
     monkeypatch.setattr(memory, "free_bytes", lambda: needed - kept.kept_bytes / 2)
     monkeypatch.setattr(memory, "SPARE", 1.0)
     check_memory(dataclasses.replace(kept, keeps=False), workers()[0])

@@ -1,11 +1,14 @@
-"""Every program lowers for every platform, whatever this machine is."""
+"""Every program lowers for every platform, whatever this machine is, and compiles once."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.export
 import pytest
 
+from jaxbn.engine import programs
 from jaxbn.engine.programs import Problem, Program, arguments, function, of_evaluate, of_init, results
 from jaxbn.nn.types import ACTIVATIONS, OPTIMIZERS, Spec
 
@@ -42,6 +45,39 @@ def test_results_have_the_structure_that_is_said(spec, task):
     for program in (of_init(epoch), epoch, of_evaluate(epoch)):
         returned = jax.eval_shape(function(program), *arguments(program))
         assert jax.tree.structure(returned) == jax.tree.structure(results(program))
+
+
+@pytest.fixture
+def functions(monkeypatch):
+    """The programs that are traced from now on, one after another."""
+    made = []
+
+    def counted(program):
+        made.append(program)
+        time.sleep(0.05)  # for others to come
+        return function(program)
+
+    monkeypatch.setattr(programs, "function", counted)
+    return made
+
+
+def test_who_asks_for_a_program_at_a_time_waits_for_one_compilation(functions):
+    program = of_init(Program("epoch", Spec(widths=(29,)), 2, PROBLEMS["regression"]))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: programs.executable(program, jax.devices()[0]), range(8)))
+    assert len(set(map(id, found))) == len(functions) == 1
+    # Nothing but the bounded cache knows it any more.
+    assert not programs._COMPILING
+
+
+def test_a_compilation_that_failed_is_tried_again(functions, monkeypatch):
+    program = of_init(Program("epoch", Spec(widths=(31,)), 2, PROBLEMS["regression"]))
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(programs, "results", lambda program: (_ for _ in ()).throw(MemoryError()))
+        programs.executable(program, jax.devices()[0])
+    assert not programs._COMPILING
+    programs.executable(program, jax.devices()[0])
+    assert functions == [program]
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="what a CPU's compiler makes of it")

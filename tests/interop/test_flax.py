@@ -91,7 +91,9 @@ def test_fields_are_hyperparameters():
     assert config.slope == 0.3 and config.changed(slope=0.5, b1=0.5).slope == 0.5
     assert {"hidden_units", "num_layers", "activation", "normalization"} <= set(config.unused())
     assert config.row()["features"] == 4 and config.row()["hidden_units"] is None
-    assert from_linen(Net, traced=["slope"]) is NET
+    again = from_linen(Net, traced=["slope"])
+    assert again == NET and hash(again) == hash(NET) and from_linen(Net) != NET
+    assert from_nnx(Later) == from_nnx(Later) != from_nnx(Later, input_shape=(4,))
 
 
 def test_a_module_keeps_its_own_default_of_what_the_table_has():
@@ -222,6 +224,18 @@ def test_an_own_loss_is_what_training_minimises():
     ]
     np.testing.assert_allclose(curves[0]["train_loss"] / 2, curves[1]["train_loss"], rtol=1e-5)
     np.testing.assert_allclose(curves[0]["valid_loss"], curves[1]["valid_loss"], rtol=1e-5)
+
+
+def test_a_loss_that_begins_below_zero_has_not_diverged():
+    def likelihood(outputs, batch, hyperparams, *, spec):
+        """Below zero, as that of a density may be."""
+        fit = losses.softmax_cross_entropy(outputs, batch, hyperparams, spec=spec)
+        return Metrics(fit.loss_sum - 5 * fit.weight, fit.weight)
+
+    results = sweep(iris(from_linen(Net, loss=likelihood)), "iris", num_configs=3, num_epochs=3)
+    assert (results.trials["train_loss"] < 0).all()
+    assert results.trials["status"].to_list() == ["ok"] * 3
+    np.testing.assert_array_equal(results.trials["epochs"], 3)
 
 
 def test_work_is_counted():
@@ -382,10 +396,61 @@ def test_the_command_line_shows_such_a_run_and_says_what_it_cannot(tmp_path):
         assert refused.returncode == 2 and "Traceback" not in refused.stderr and "Net" in refused.stderr, refused.stderr
 
 
+def test_what_a_call_takes_beside_the_inputs():
+    class Any(nn.Module):
+        num_outputs: int
+
+        @nn.compact
+        def __call__(self, mask, /, *others, scale=None, train=False, **more):
+            del others, more, scale
+            return nn.Dense(self.num_outputs)(nn.BatchNorm(not train)(mask))
+
+    # The inputs may have any name, and what takes all arguments needs none.
+    architecture = from_linen(Any)
+    assert not architecture.masks_rows
+    results = sweep(iris(architecture), "iris", num_configs=1, num_epochs=2)
+    assert np.abs(results.best_model.variables.model_state["batch_stats"]["BatchNorm_0"]["mean"]).max() > 0
+
+
+def test_what_takes_all_arguments_is_no_hyperparameter():
+    class Open(nnx.Module):
+        def __init__(self, *others, num_inputs, num_outputs, features=8, rngs, **more):
+            self.output = nnx.Linear(num_inputs, num_outputs, rngs=rngs)
+
+        def __call__(self, *inputs):
+            return self.output(*inputs)
+
+    assert from_nnx(Open).defaults == (("features", 8),)
+    assert sweep(iris(from_nnx(Open)), "iris", num_configs=1, num_epochs=1).trials["status"].to_list() == ["ok"]
+
+
+class Flagged(nn.Module):
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x, is_training=False):
+        return nn.Dense(self.num_outputs)(nn.BatchNorm(use_running_average=not is_training)(x))
+
+
+class Carrying(nnx.Module):
+    def __init__(self, num_inputs, num_outputs, *, rngs):
+        self.output = nnx.Linear(num_inputs, num_outputs, rngs=rngs)
+
+    def __call__(self, x, carry):
+        return self.output(x)
+
+
 class Wide(nn.Module):
     @nn.compact
     def __call__(self, x):
         return nn.Dense(7)(x)
+
+
+class Fixed(nn.Module):
+    num_outputs: int
+
+    def __call__(self, x):
+        return x[:, : self.num_outputs]
 
 
 class Clashing(nn.Module):
@@ -431,6 +496,16 @@ class Fourier(nnx.Module):
             lambda: plan(space("digits"), "iris"),
             "ConvNet takes rows of shape .8, 8, 1., 64 numbers, and the data have 4",
         ),
+        (lambda: plan(iris(from_linen(Fixed)), "iris"), "Fixed has no parameters and nothing could be trained"),
+        (
+            lambda: from_linen(Flagged),
+            "the __call__ of Flagged takes is_training, which nobody .*: name it training or",
+        ),
+        (lambda: from_nnx(Carrying), "the __call__ of Carrying takes carry"),
+        (lambda: from_linen(Net(3)), "from_linen was given an instance of Net and takes a class of Linen modules"),
+        (lambda: from_nnx(Carrying(4, 3, rngs=nnx.Rngs(0))), "from_nnx was given an instance of Carrying and takes"),
+        (lambda: from_nnx(Net), "from_nnx was given the class Net and takes a class of NNX modules"),
+        (lambda: from_linen(Net, traced="slope"), "traced = 'slope' is a text: give a list of names"),
         (lambda: from_linen(Clashing), "Clashing has a field learning_rate, which is the training's"),
         (lambda: from_linen(Reserved), "Reserved has a field status, a name that tables need"),
         (

@@ -284,6 +284,28 @@ def test_gradients_equal_finite_differences_and_autodiff_in_float64(x64, rows, k
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10 * steep + 1e5 * ulp(offset, np.float64))
 
 
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("rows", BATCHES)
+def test_second_derivatives_equal_those_of_autodiff(x64, rows, kind):
+    """Of a gradient penalty, whose own gradient flows through the moments as well."""
+    x, _ = inputs(rows, dtype=jnp.float64)
+    chosen, where = mask(kind, rows)
+    cotangent = jnp.asarray(np.random.default_rng(7).normal(size=x.shape) * chosen[:, None])
+
+    def by(normalized):
+        def penalty(x, p, epsilon):
+            first = jax.grad(lambda *to: (cotangent * jnp.sin(normalized(*to))).sum(), argnums=(0, 1, 2))(x, p, epsilon)
+            return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(first))
+
+        return jax.grad(penalty, argnums=(0, 1, 2))(x, params(), jnp.asarray(EPSILON))
+
+    written = by(lambda x, p, epsilon: apply(x, p, epsilon, where)[0])
+    derived = by(lambda x, p, e: batch_norm.normalize(x, batch_norm.moments(x, where=where), p, epsilon=e))
+    for got, want in zip(jax.tree.leaves(written), jax.tree.leaves(derived), strict=True):
+        size = max(1.0, float(jnp.abs(want).max()))
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12 * size)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("offset", [0.0, 1e4, 1e6])
 @pytest.mark.parametrize("kind", MASKS)
@@ -339,6 +361,14 @@ def test_any_rank_equals_its_rows(training):
 def test_no_gradient_flows_through_the_running_statistics(x64):
     x, _ = inputs(8, dtype=jnp.float64)
     d = jax.grad(lambda x: apply(x, params(), EPSILON, None)[1].mean.sum())(x)
+    np.testing.assert_array_equal(d, np.zeros(x.shape))
+
+    def objective(x):
+        z, state = apply(x, params(), EPSILON, None)
+        return z[0].sum(), state
+
+    # Nor where they come along with a gradient.
+    d = jax.grad(lambda x: jax.grad(objective, has_aux=True)(x)[1].mean.sum())(x)
     np.testing.assert_array_equal(d, np.zeros(x.shape))
 
 

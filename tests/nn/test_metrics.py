@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 from sklearn import metrics as sk
 
 from jaxbn.nn import metrics
@@ -16,6 +17,7 @@ CLASSIFICATION = {metric.name: metric for metric in metrics.CLASSIFICATION}
 REGRESSION = {metric.name: metric for metric in metrics.REGRESSION}
 # Few shapes, so that few programs are compiled.
 ROWS = 24
+MARGINS = jax.jit(metrics.margins)
 SCORES = {metric.score: jax.jit(metric.score) for metric in metrics.CLASSIFICATION + metrics.REGRESSION}
 
 
@@ -34,14 +36,21 @@ def classification(draw):
 
 
 def softmax(logits):
-    return np.asarray(jax.nn.softmax(jnp.asarray(logits)))  # JAX's own: which rows tie depends on its rounding
+    return special.softmax(np.asarray(logits, np.float64), 1)
 
 
-def auc(labels, probabilities):
+def margins(logits):
+    """JAX's own, in float64: which rows tie depends on its rounding."""
+    with jax.enable_x64(True):
+        return np.asarray(MARGINS(jnp.asarray(np.asarray(logits, np.float64))))
+
+
+def auc(labels, logits):
     """One against the rest, averaged over the classes for which it is defined."""
-    classes = probabilities.shape[1]
+    ahead = margins(logits)
+    classes = ahead.shape[1]
     areas = [
-        sk.roc_auc_score(labels == c, probabilities[:, c])
+        sk.roc_auc_score(labels == c, ahead[:, c])
         for c in ([1] if classes == 2 else range(classes))
         if 0 < (labels == c).sum() < len(labels)
     ]
@@ -58,7 +67,7 @@ ORACLES = {
         if z.shape[1] == 2
         else sk.f1_score(y, z.argmax(1), average="macro", zero_division=0)
     ),
-    "roc_auc": lambda y, z: auc(y, softmax(z)),
+    "roc_auc": auc,
 }
 
 
@@ -106,7 +115,51 @@ def test_the_area_under_the_curve_of_many_rows_does_not_overflow():
     margin = (rng.normal(size=rows) + labels).astype(np.float32)
     logits = np.stack([np.zeros(rows, np.float32), margin], 1)
     got = metrics.roc_auc(jnp.asarray(logits), jnp.asarray(labels), jnp.ones(rows, bool))
-    np.testing.assert_allclose(got, sk.roc_auc_score(labels, margin), rtol=1e-4)
+    np.testing.assert_allclose(got, sk.roc_auc_score(labels, margin), rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_rows_of_which_a_network_is_sure_are_ranked_all_the_same(classes):
+    """Their probabilities all round to 1, or to 0, in float32."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(classes, size=400)
+    logits = rng.normal(size=(400, classes)) + 40 * np.eye(classes)[(labels + (rng.random(400) < 0.3)) % classes]
+    logits = (3 * logits).astype(np.float32)
+    got = metrics.roc_auc(jnp.asarray(logits), jnp.asarray(labels), jnp.ones(400, bool))
+    np.testing.assert_allclose(got, auc(labels, logits), rtol=1e-6)
+    assert auc(labels, logits) != pytest.approx(auc(labels, np.log(softmax(logits).astype(np.float32) + 1e-30)), 1e-3)
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+@pytest.mark.parametrize("apart", [0.0, 1.0, 50.0])
+def test_the_area_of_a_rare_class_is_counted_exactly(rare, apart):
+    rng = np.random.default_rng(0)
+    labels = np.full(500_000, 1 - rare)
+    labels[:10] = rare
+    margin = (rng.normal(size=len(labels)) + apart * labels).astype(np.float32)
+    logits = jnp.asarray(np.stack([np.zeros_like(margin), margin], 1))
+    got = float(metrics.roc_auc(logits, jnp.asarray(labels), jnp.ones(len(labels), bool)))
+    assert got <= 1
+    np.testing.assert_allclose(got, sk.roc_auc_score(labels, margin), rtol=1e-6)
+
+
+def test_an_area_near_1_of_many_rows_does_not_round_up():
+    # Each positive row is above 999 of 1,000 negative ones.
+    score = np.concatenate([np.full(400_000, 998.5), np.arange(1000)]).astype(np.float32)
+    labels = (np.arange(len(score)) < 400_000).astype(np.int32)
+    logits = jnp.asarray(np.stack([np.zeros_like(score), score], 1))
+    got = float(metrics.roc_auc(logits, jnp.asarray(labels), jnp.ones(len(score), bool)))
+    np.testing.assert_allclose(got, 0.999, rtol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+def test_margins_are_log_odds(classes):
+    logits = np.random.default_rng(0).normal(size=(50, classes)) * 3
+    probability = softmax(logits)
+    np.testing.assert_allclose(margins(logits), np.log(probability / (1 - probability)), rtol=1e-9)
+    for far in (1, 100, 1e4):
+        others = [special.logsumexp(np.delete(far * logits, c, 1), 1) for c in range(classes)]
+        np.testing.assert_allclose(margins(far * logits), far * logits - np.stack(others, 1), rtol=1e-12, atol=1e-12)
 
 
 REGRESSION_ORACLES = {
@@ -139,6 +192,24 @@ def test_r2_of_a_target_that_does_not_vary_is_0_and_of_its_own_values_1():
     got = metrics.r2(jnp.asarray(outputs), jnp.asarray(y), jnp.ones(3, bool))
     np.testing.assert_allclose(got, sk.r2_score(y, outputs))
     np.testing.assert_allclose(got, 0.5)
+
+
+@pytest.mark.parametrize("value", [0.01, 0.1, -3.3e7, 1e-30])
+@pytest.mark.parametrize("rows", [1, 6, 1000])
+def test_r2_of_a_constant_whose_mean_would_be_rounded_is_0(rows, value):
+    y = np.full((rows, 1), value, np.float32)
+    where = jnp.arange(rows + 3) < rows
+    padded = np.concatenate([y, np.zeros((3, 1), np.float32)])
+    assert metrics.r2(jnp.asarray(padded + 1), jnp.asarray(padded), where) == 0
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, -1e6])
+def test_r2_far_from_zero_equals_scikit_learn_in_float32(offset):
+    rng = np.random.default_rng(0)
+    y = (offset + rng.normal(size=(500, 1)) * max(1.0, abs(offset) / 1e4)).astype(np.float32)
+    outputs = (y + 0.3 * rng.normal(size=y.shape)).astype(np.float32)
+    got = metrics.r2(jnp.asarray(outputs), jnp.asarray(y), jnp.ones(500, bool))
+    np.testing.assert_allclose(got, sk.r2_score(y.astype(float), outputs.astype(float)), rtol=1e-5)
 
 
 def test_no_row_at_all_gives_a_finite_score():
