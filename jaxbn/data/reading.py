@@ -225,8 +225,10 @@ def _rows(rows: Sequence[Any]) -> np.ndarray:
 
 
 def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dict[str, int]:
-    missing = [name for name in wanted if name not in names]
-    surplus = [name for name in names if name not in reading.columns]
+    places = {name: place for place, name in enumerate(names)}
+    missing = [name for name in wanted if name not in places]
+    known = set(reading.columns)
+    surplus = [name for name in names if name not in known]
     if missing or surplus:
         lack = f"lack {listed(missing)}" if missing else ""
         have = f"have {listed(surplus)}, unknown in training" if surplus else ""
@@ -234,14 +236,15 @@ def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dic
             f"the rows {' and '.join(part for part in (lack, have) if part)}: "
             "give the columns of the training data, with or without the target"
         )
-    return {name: names.index(name) for name in wanted}
+    return {name: places[name] for name in wanted}
 
 
 def _by_position(width: int, reading: Reading, wanted: list[str]) -> dict[str, int]:
     without_target = tuple(name for name in reading.columns if name != reading.target)
     for layout in (reading.columns, without_target, tuple(wanted)):
         if len(layout) == width:
-            return {name: layout.index(name) for name in wanted}
+            places = {name: place for place, name in enumerate(layout)}
+            return {name: places[name] for name in wanted}
     if width < len(wanted):
         problem = f"lack {listed(wanted[width:])}"
     else:

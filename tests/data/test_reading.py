@@ -1,11 +1,14 @@
 """Rows to predict are read as the training data was."""
 
 import json
+import time
 
 import numpy as np
+import polars as pl
 import pytest
 
 from jaxbn.data import load_data
+from jaxbn.data.delimited import read_delimited
 from jaxbn.data.reading import Reading, find_column, read_features
 from jaxbn.errors import UserError
 
@@ -159,6 +162,19 @@ def test_rows_of_no_use(tmp_path, named, source, said):
         read(tmp_path, named, source)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_many_columns_take_time_that_grows_with_their_number():
+    names = [f"x{number}" for number in range(20_000)]
+    x, y = np.ones((6, len(names))), list("ababab")
+    frame = pl.DataFrame(x, schema=names)
+    began = time.perf_counter()
+    for rows in (x, frame):
+        dataset = load_data((rows, y))
+        assert len(read_features(rows, dataset.reading, dataset.features.columns).columns) == len(names)
+    content = "\n".join(",".join(row) for row in (names, ["1"] * len(names)))
+    assert read_delimited(content.encode(), "t.csv", header=True).names == tuple(names)
+    assert time.perf_counter() - began < 20
 
 
 def test_json_and_back(named, unnamed):
