@@ -55,11 +55,9 @@ class Origin:
         task = cast('Literal["classification", "regression"]', self.task)
         if isinstance(data, Dataset):
             dataset = data
-        elif isinstance(data, tuple):
-            dataset = load_data(data, task=task)
         else:
-            source = self.source if data is None else data
-            if isinstance(source, str) and "/" in source and not Path(source).exists():
+            source: Any = self.source if data is None else data
+            if data is None and Path(source).is_absolute() and not Path(source).exists():
                 raise UserError(f"the data of the sweep or panda, {source!r}, is not there any more: give it again")
             reading = Reading.from_json(self.reading)
             dataset = load_data(
