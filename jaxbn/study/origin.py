@@ -13,7 +13,7 @@ from jaxbn.study.summary import Request
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The source of a data set and how it was read, as plain values.
+    """The source of a data set and how it was read, as plain values. Two are equal wherever the same data lie.
 
     Attributes:
         source: a path or a built-in name; None for arrays and frames.
@@ -23,8 +23,8 @@ class Origin:
         fingerprint: of the data.
     """
 
-    source: str | None
-    test_source: str | None
+    source: str | None = dataclasses.field(compare=False)
+    test_source: str | None = dataclasses.field(compare=False)
     reading: dict[str, Any]
     task: str
     fingerprint: str

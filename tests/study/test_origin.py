@@ -31,6 +31,7 @@ def test_a_file_that_was_moved_is_given_again(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is not there any more: give it again"):
         origin.read()
     for given in (tmp_path / "moved.csv", str(tmp_path / "moved.csv"), "~/moved.csv"):
-        assert fingerprint(origin.read(given)) == origin.fingerprint
+        found = origin.read(given)
+        assert fingerprint(found) == origin.fingerprint and Origin.of(found) == origin
     with pytest.raises(UserError, match="there is no file"):
         origin.read(tmp_path / "data.csv")
