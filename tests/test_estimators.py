@@ -271,6 +271,35 @@ def test_several_scores_and_folds_of_ones_own():
     assert search.score(X, Y) == pytest.approx(-log_loss)
 
 
+@pytest.mark.parametrize("scoring", ["accuracy", ["accuracy", "neg_log_loss"]])
+def test_a_function_chooses_what_is_trained_on_all_rows(scoring):
+    name = "accuracy" if isinstance(scoring, list) else "score"
+
+    def smallest(results):
+        """The fewest units that are within 0.2 of the best."""
+        mean, units = results[f"mean_test_{name}"], np.array([one["hidden_units"] for one in results["params"]])
+        return np.where(mean > mean.max() - 0.2, units, np.inf).argmin()
+
+    search = SweepSearchCV(
+        network(), {"hidden_units": [32, 16, 8]}, n_iter=3, cv=3, scoring=scoring, refit=smallest, random_state=0
+    ).fit(X, Y)
+    chosen = search.cv_results_["params"][search.best_index_]
+    assert search.best_params_ == chosen == {"hidden_units": 8} and search.best_estimator_.hidden_units == 8
+    assert type(search.best_index_) is int and not hasattr(search, "best_score_")
+    if name == "score":
+        assert search.score(X, Y) == search.best_estimator_.score(X, Y)
+    else:
+        with pytest.raises(UserError, match="accuracy and neg_log_loss were asked for and refit names none"):
+            search.score(X, Y)
+
+
+@pytest.mark.parametrize("place", [2, -1, 0.5, None])
+def test_a_function_must_choose_one_of_the_candidates(place):
+    search = SweepSearchCV(network(num_epochs=2), SEARCHED, n_iter=2, cv=2, refit=lambda results: place)
+    with pytest.raises(UserError, match=f"refit returned {place}: return a whole number from 0 to 1"):
+        search.fit(X, Y)
+
+
 def test_numbers_are_scored_in_their_units():
     x, y = load_diabetes(return_X_y=True)
     search = SweepSearchCV(
