@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_regression
 from sklearn.ensemble import VotingClassifier
-from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, UnsetMetadataPassedError
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, RandomizedSearchCV, cross_val_score, cross_validate
@@ -76,6 +76,35 @@ def test_partial_fit_goes_on():
         model.partial_fit(X, Y + 5)
     with pytest.raises(UserError, match="shapes the network"):
         model.set_params(hidden_units=9).partial_fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"class_weight": {7: 1.0}}, {"random_state": "x"}, {"num_epochs": 0}, {"learning_rate": -1.0}]
+)
+def test_after_a_fit_that_failed_nothing_is_known(wrong):
+    model = network(**wrong)
+    with pytest.raises(ValueError):
+        model.fit(X, Y)
+    model.set_params(**network().get_params())
+    for ask in (model.predict, lambda x: model.partial_fit(x, Y)):
+        with pytest.raises((NotFittedError, ValueError), match=r"not fitted yet|told all classes"):
+            ask(X)
+    two = Y < 2
+    model.partial_fit(X[two], Y[two], classes=[0, 1])
+    assert model.n_iter_ == 1 and model.predict_proba(X).shape == (150, 2)
+    # What was learned before stays as it was.
+    before = model.predict_proba(X)
+    with pytest.raises(UserError, match="unknown class in class_weight"):
+        model.set_params(class_weight={7: 1.0}).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert set(model.predict(X)) <= {0, 1}
+
+
+def test_the_logarithm_of_a_probability_that_is_too_small_to_write_is_finite():
+    model = network().fit(X, Y)
+    far = 1e4 * X
+    logarithms = model.predict_log_proba(far)
+    assert (model.predict_proba(far) == 0).any() and np.isfinite(logarithms).all() and logarithms.min() < -800
 
 
 def test_a_row_of_weight_0_takes_no_part():
@@ -185,10 +214,7 @@ def network(**values):
     return BNMLPClassifier(8, **{"num_epochs": 20, "random_state": 0, **values})
 
 
-@parametrize_with_checks(
-    [SweepSearchCV(BNMLPClassifier(num_epochs=60, random_state=0), SEARCHED, n_iter=2, cv=2)],
-    expected_failed_checks=lambda estimator: {},
-)
+@parametrize_with_checks([SweepSearchCV(BNMLPClassifier(num_epochs=60, random_state=0), SEARCHED, n_iter=2, cv=2)])
 def test_the_search_as_scikit_learn_asks(estimator, check):
     check(estimator)
 
@@ -240,6 +266,35 @@ def test_several_scores_and_folds_of_ones_own():
     assert search.best_index_ == found["mean_test_neg_log_loss"].argmax()
     log_loss = -get_scorer("neg_log_loss")(search.best_estimator_, X, Y)
     assert search.score(X, Y) == pytest.approx(-log_loss)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", ["accuracy", "neg_log_loss"]])
+def test_a_function_chooses_what_is_trained_on_all_rows(scoring):
+    name = "accuracy" if isinstance(scoring, list) else "score"
+
+    def smallest(results):
+        """The fewest units that are within 0.2 of the best."""
+        mean, units = results[f"mean_test_{name}"], np.array([one["hidden_units"] for one in results["params"]])
+        return np.where(mean > mean.max() - 0.2, units, np.inf).argmin()
+
+    search = SweepSearchCV(
+        network(), {"hidden_units": [32, 16, 8]}, n_iter=3, cv=3, scoring=scoring, refit=smallest, random_state=0
+    ).fit(X, Y)
+    chosen = search.cv_results_["params"][search.best_index_]
+    assert search.best_params_ == chosen == {"hidden_units": 8} and search.best_estimator_.hidden_units == 8
+    assert type(search.best_index_) is int and not hasattr(search, "best_score_")
+    if name == "score":
+        assert search.score(X, Y) == search.best_estimator_.score(X, Y)
+    else:
+        with pytest.raises(UserError, match="accuracy and neg_log_loss were asked for and refit names none"):
+            search.score(X, Y)
+
+
+@pytest.mark.parametrize("place", [2, -1, 0.5, None])
+def test_a_function_must_choose_one_of_the_candidates(place):
+    search = SweepSearchCV(network(num_epochs=2), SEARCHED, n_iter=2, cv=2, refit=lambda results: place)
+    with pytest.raises(UserError, match=f"refit returned {place}: return a whole number from 0 to 1"):
+        search.fit(X, Y)
 
 
 def test_numbers_are_scored_in_their_units():
@@ -337,6 +392,9 @@ def test_weights_of_classes_hold_where_a_class_is_absent():
     model.partial_fit(X[:50], Y[:50], classes=[0, 1, 2]).partial_fit(X, Y)
     with pytest.raises(UserError, match="unknown class in class_weight '7'"):
         BNMLPClassifier(class_weight={7: 1.0}).fit(X, Y)
+    for weight in (-1.0, np.nan, np.inf, "much"):
+        with pytest.raises(UserError, match=r"class_weight for 1 is .*: give a number above 0"):
+            BNMLPClassifier(class_weight={1: weight}).fit(X, Y)
     # A class of weight 0 takes no part in a fold, as it takes none in fit.
     learn, judge = np.arange(150)[::2], np.arange(150)[1::2]
     model = network(class_weight={2: 0.0})

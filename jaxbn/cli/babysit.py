@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Arguments:
     """The arguments; the docstring of each is its help."""
 
-    data: Annotated[Positional[str], arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = "digits"
+    data: Annotated[Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="(default: digits)")] = None
     """digits, breast_cancer, wine, iris, diabetes, mnist5k, or a path: CSV, TSV, Parquet, NPZ, IDX folder."""
     target: Annotated[str | None, arg(metavar="T", help_behavior_hint="(default: by its name, or the last)")] = None
     """The column to predict: a name, or a number from 0."""
@@ -42,7 +42,7 @@ class Arguments:
     log: File = None
     """Where to keep a log of everything that was done, as JSON lines."""
     replay: File = None
-    """Repeat a log and end; data and settings are those of the log."""
+    """Repeat a log and end, with the settings of the log, and its data: give DATA if they are somewhere else now."""
 
 
 class Command(NamedTuple):
@@ -82,13 +82,13 @@ def run(arguments: Arguments) -> int:
         if recorded is None:
             panda = Panda(
                 dict(assignment(word) for word in arguments.set),
-                load_data(arguments.data, target=arguments.target),
+                load_data("digits" if arguments.data is None else arguments.data, target=arguments.target),
                 seed=arguments.seed,
                 num_epochs=arguments.num_epochs,
                 metric=arguments.metric,
             )
         else:
-            panda = Panda.replay(recorded)
+            panda = Panda.replay(recorded, arguments.data)
     if panda.notes:
         console.print(board.notes(panda.notes))
     if recorded is None:

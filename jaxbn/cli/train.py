@@ -20,6 +20,10 @@ class Arguments:
 
     trial: Annotated[Positional[str], arg(metavar="RUN#TRIAL", help_behavior_hint="")]
     """The folder that a sweep wrote, and the number of a trial; without a number, the best trial."""
+    data: Annotated[Positional[str | None], arg(metavar="[DATA]", help_behavior_hint="(default: where they were)")] = (
+        None
+    )
+    """Its data, if they are somewhere else now."""
     refit: Flag = False
     """Train on training and validation rows together."""
     out: Annotated[
@@ -62,7 +66,7 @@ def run(arguments: Arguments) -> int:
         metrics, rank_by = choose_metrics(results.summary.metric, results.summary.task)
         epochs = results.request.num_epochs
         shown.follow(Progress(1, epochs, (epochs,), 1, metrics[rank_by], rank_by))
-        model, scores = retrain(results, trial, refit=arguments.refit, on_event=shown.record)
+        model, scores = retrain(results, trial, data=arguments.data, refit=arguments.refit, on_event=shown.record)
         try:
             with new_folder(out) as partial:
                 model.save(partial)

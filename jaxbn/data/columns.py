@@ -30,9 +30,9 @@ def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], 
     Raises:
         UserError: no column is left.
     """
-    columns, left_out, notes = [], [], []
+    columns, left_out, notes, features = [], [], [], set(reading.features)
     for name, values in zip(sheet.names, sheet.columns, strict=True):
-        if name not in reading.features:
+        if name not in features:
             continue
         found = numbers(values)
         if found.mostly and sheet.declared.get(name) != "category":

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxbn.data.builtin import BUILTIN
 from jaxbn.data.columns import choose_columns, describe_columns
-from jaxbn.data.files import open_source
+from jaxbn.data.files import open_source, path_of
 from jaxbn.data.reading import Reading, check_times, find_column, table_of
 from jaxbn.data.sheet import Sheet, is_frame, sheet_of_array, sheet_of_frame
 from jaxbn.data.table import Table
@@ -140,7 +141,7 @@ def _place(source: Any) -> str | None:
     """A path, absolute, or a built-in name; None for what is in memory."""
     if not isinstance(source, str | Path):
         return None
-    return str(Path(source).resolve()) if Path(source).exists() else str(source)
+    return str(source) if source in BUILTIN else str(path_of(source).resolve())
 
 
 def fingerprint(dataset: Dataset) -> str:

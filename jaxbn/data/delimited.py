@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from jaxbn.data.sheet import Sheet, numbered
@@ -46,9 +47,9 @@ def read_delimited(data: bytes, name: str, *, header: bool | None, separator: st
         return Sheet(numbered(len(columns)), tuple(columns), named=False)
     names = [str(column[0] or "").strip() for column in columns]
     names = [given or number for given, number in zip(names, numbered(len(columns)), strict=True)]
-    twice = [given for given in names if names.count(given) > 1]
-    if twice:
-        raise UserError(f"{name} has two columns called {twice[0]!r}: rename one, or read it without a header")
+    twice, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{name} has two columns called {twice!r}: rename one, or read it without a header")
     if len(columns[0]) == 1:
         raise UserError(f"{name} has a header and no rows: give a row per example, or read it without a header")
     return Sheet(tuple(names), tuple(column[1:] for column in columns), named=True)

@@ -52,12 +52,24 @@ def open_source(source: Any, *, header: bool | None = None, labels: bool = False
         )
     if source in BUILTIN:
         return read_builtin(str(source))
-    path = Path(source).expanduser()
+    path = path_of(source)
     if path.is_dir():
         return read_idx_folder(path)
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         raise unknown("data set or file", source, BUILTIN)
     return _read_file(path, header, labels)
+
+
+def path_of(source: str | Path) -> Path:
+    """A path, with the folder of a user in the place of ~.
+
+    Raises:
+        UserError: there is no such user.
+    """
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        raise UserError(f"the home folder in {str(source)!r} is not known: write the path in full") from None
 
 
 def _read_file(path: Path, header: bool | None, labels: bool) -> Sheet:

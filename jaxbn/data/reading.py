@@ -1,5 +1,6 @@
 """How a source was read, so that rows to predict are read in the same way."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,7 +115,8 @@ def read_features(source: Any, reading: Reading, columns: tuple[Column, ...]) ->
     """Reads rows to predict as the training data was read.
 
     The target, the dropped columns and the group may be there or not: they are ignored. Every row that is no
-    blank line is kept. Text in a numeric column is missing, as it was in training.
+    blank line is kept. Text in a numeric column is missing, as it was in training, with a warning where there is more
+    of it than in a column that is mostly numbers.
 
     Args:
         source: a built-in name, a path, a data frame, an array [N, F] (or images [N, ...]), a list of records
@@ -126,7 +128,8 @@ def read_features(source: Any, reading: Reading, columns: tuple[Column, ...]) ->
         The table, with exactly these columns.
 
     Raises:
-        UserError: the source cannot be read, a column is missing or too many, or a value is infinite.
+        UserError: the source cannot be read, a column is missing or too many, a numeric column holds nothing but text,
+            or a value is infinite.
     """
     return table_of(_open(source, reading), reading, columns)
 
@@ -143,7 +146,8 @@ def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Tab
         The table, with exactly these columns.
 
     Raises:
-        UserError: a column is missing or too many, holds dates, or a value is infinite.
+        UserError: a column is missing or too many, holds dates, or is numeric and holds nothing but text; or a value is
+            infinite.
     """
     wanted = [column.name for column in columns]
     if sheet.named and reading.header:
@@ -154,11 +158,27 @@ def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Tab
     values = {name: sheet.columns[position] for name, position in found.items()}
     numeric = np.empty((sheet.num_rows, len(columns_of(columns, "numeric"))))
     for number, column in enumerate(columns_of(columns, "numeric")):
-        numeric[:, number] = finite(numbers(values[column.name]).values, f"column {column.name!r}")
+        numeric[:, number] = _numeric(values[column.name], column.name)
     categorical = np.empty((sheet.num_rows, len(columns_of(columns, "categorical"))), dtype=object)
     for number, column in enumerate(columns_of(columns, "categorical")):
         categorical[:, number] = text(values[column.name])
     return Table(columns, numeric, categorical)
+
+
+def _numeric(values: Any, name: str) -> np.ndarray:
+    """A column that training had as numbers."""
+    found = numbers(values)
+    if not found.mostly:
+        words = zip(text(values).tolist(), found.values.tolist(), strict=True)
+        stray = next(word for word, value in words if word is not None and np.isnan(value))
+        told = (
+            f"column {name!r} was numeric in training and holds text in {found.num_strays} of {found.num_present} "
+            f"values, such as {stray!r}"
+        )
+        if found.num_strays == found.num_present:
+            raise UserError(f"{told}: write numbers as training had them, and nothing where one is missing")
+        warnings.warn(f"{told}: these count as missing", stacklevel=2)
+    return finite(found.values, f"column {name!r}")
 
 
 def check_times(sheet: Sheet, names: Iterable[str | None]) -> None:
@@ -205,8 +225,10 @@ def _rows(rows: Sequence[Any]) -> np.ndarray:
 
 
 def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dict[str, int]:
-    missing = [name for name in wanted if name not in names]
-    surplus = [name for name in names if name not in reading.columns]
+    places = {name: place for place, name in enumerate(names)}
+    missing = [name for name in wanted if name not in places]
+    known = set(reading.columns)
+    surplus = [name for name in names if name not in known]
     if missing or surplus:
         lack = f"lack {listed(missing)}" if missing else ""
         have = f"have {listed(surplus)}, unknown in training" if surplus else ""
@@ -214,14 +236,15 @@ def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dic
             f"the rows {' and '.join(part for part in (lack, have) if part)}: "
             "give the columns of the training data, with or without the target"
         )
-    return {name: names.index(name) for name in wanted}
+    return {name: places[name] for name in wanted}
 
 
 def _by_position(width: int, reading: Reading, wanted: list[str]) -> dict[str, int]:
     without_target = tuple(name for name in reading.columns if name != reading.target)
     for layout in (reading.columns, without_target, tuple(wanted)):
         if len(layout) == width:
-            return {name: layout.index(name) for name in wanted}
+            places = {name: place for place, name in enumerate(layout)}
+            return {name: places[name] for name in wanted}
     if width < len(wanted):
         problem = f"lack {listed(wanted[width:])}"
     else:

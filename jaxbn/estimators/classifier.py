@@ -1,16 +1,18 @@
 """A network that classifies, as scikit-learn has its estimators."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from jaxbn.data import Rows
-from jaxbn.errors import unknown
+from jaxbn.errors import UserError, unknown
 from jaxbn.estimators.network import Network, present
 
 
@@ -135,8 +137,8 @@ class BNMLPClassifier(ClassifierMixin, Network):
         classes = classes_of(y)
         if len(classes) < 2:
             raise ValueError(f"every row is of one class, {classes[0]!r}: give rows of at least two classes")
+        x, codes, weight = self._prepared(X, y, classes, sample_weight)
         self.classes_ = classes
-        x, codes, weight = self._prepared(X, y, sample_weight)
         self._fit(x, codes, weight, codes, len(classes))
         return self
 
@@ -152,7 +154,7 @@ class BNMLPClassifier(ClassifierMixin, Network):
         Raises:
             ValueError: as for `fit`; or the first call does not say which classes there are.
         """
-        first = not hasattr(self, "classes_")
+        first = not self.__sklearn_is_fitted__()
         if first and classes is None:
             raise ValueError("the first partial_fit must be told all classes: give classes")
         X, y = validate_data(self, X, y, dtype=np.float32, reset=first)
@@ -161,17 +163,19 @@ class BNMLPClassifier(ClassifierMixin, Network):
             raise ValueError(f"classes = {known!r} are not those of the first call, {self.classes_!r}")
         if not np.isin(classes_of(y), known).all():
             raise ValueError(f"y holds classes that are not among {known!r}")
+        x, codes, weight = self._prepared(X, y, known, sample_weight)
         if first:
             self.classes_ = known
             self._begin()
-        x, codes, weight = self._prepared(X, y, sample_weight)
         self._learn(Rows(x, codes, weight), None, len(known), self._next_epoch())
         return self
 
-    def _prepared(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _prepared(
+        self, X: np.ndarray, y: np.ndarray, classes: np.ndarray, sample_weight: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        weight = weight * weights_of(self.class_weight, y, self.classes_)
-        codes = np.searchsorted(self.classes_, y).astype(np.int32)
+        weight = weight * weights_of(self.class_weight, y, classes)
+        codes = np.searchsorted(classes, y).astype(np.int32)
         return present(X, codes, weight)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -181,13 +185,11 @@ class BNMLPClassifier(ClassifierMixin, Network):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, [N, C] in the order of `classes_`."""
-        logits = self._outputs(X).astype(np.float64)
-        chances = np.exp(logits - logits.max(1, keepdims=True))
-        return chances / chances.sum(1, keepdims=True)
+        return softmax(self._outputs(X).astype(np.float64), axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of each probability, [N, C]."""
-        return np.log(self.predict_proba(X))
+        return log_softmax(self._outputs(X).astype(np.float64), axis=1)
 
 
 def classes_of(y: np.ndarray) -> np.ndarray:
@@ -206,15 +208,17 @@ def weights_of(class_weight: Any, y: np.ndarray, classes: np.ndarray) -> np.ndar
     """The weight of each row by its class, float32 [N].
 
     Raises:
-        ValueError: a class has a weight that there is not.
+        ValueError: a class has a weight that there is not, or a weight is no number from 0 up.
     """
     if class_weight is None:
         return np.ones(len(y), np.float32)
     if not isinstance(class_weight, Mapping):
         return compute_sample_weight(class_weight, y).astype(np.float32)
-    for name in class_weight:
+    for name, weight in class_weight.items():
         if name not in classes.tolist():
             raise unknown("class in class_weight", name, map(str, classes.tolist()))
+        if isinstance(weight, str) or not 0 <= weight < math.inf:
+            raise UserError(f"class_weight for {name!r} is {weight!r}: give a number above 0, or 0 to leave it out")
     # Looked up over all classes: a mini-batch, or a fold, may lack one.
     each = np.array([class_weight.get(name, 1.0) for name in classes.tolist()], np.float32)
     return each[np.searchsorted(classes, y)]

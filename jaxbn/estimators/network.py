@@ -187,9 +187,12 @@ class Network(BaseEstimator):
         vars(self).update(learned)
         return self
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return getattr(self, "_point", None) is not None
+
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's own outputs, [N, C]."""
-        check_is_fitted(self, "n_iter_")
+        check_is_fitted(self)
         x = np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
         assert self._point is not None
         return outputs_of(self._point.config, self._point.weights, x, num_outputs=self._num_outputs)

@@ -52,7 +52,7 @@ class BNMLPRegressor(RegressorMixin, Network):
         Raises:
             ValueError: as for `fit`.
         """
-        first = not hasattr(self, "loss_curve_")
+        first = not self.__sklearn_is_fitted__()
         x, y, weight = self._prepared(X, y, sample_weight, reset=first)
         if first:
             self._scale(y)

@@ -9,6 +9,7 @@ from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import process_routing
 
 from jaxbn.errors import UserError, unknown
+from jaxbn.study.score import has_curve
 
 SCORES = {
     "classification": {
@@ -93,7 +94,7 @@ def check_classes(scores: Sequence[Score], num_outputs: int, judged: Sequence[np
     for one, other in (binary if num_outputs > 2 else several).items():
         if one in asked:
             raise UserError(f"scoring {one!r} is not computed for {num_outputs} classes: ask for {other!r}")
-    if asked & {"roc_auc", "roc_auc_ovr"} and any(len(np.unique(labels)) < 2 for labels in judged):
+    if asked & {"roc_auc", "roc_auc_ovr"} and not all(map(has_curve, judged)):
         raise UserError(
             "a fold has rows of one class, which have no ROC curve: shuffle the rows, or stratify the folds"
         )

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -38,9 +38,10 @@ def _classifies(search: "SweepSearchCV") -> bool:
 class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
     """A randomised search with cross-validation that trains all candidates of all folds at once.
 
-    Parameters and attributes are those of scikit-learn's `RandomizedSearchCV`. Every candidate is trained as a sweep
-    trains its trials, many in one program, and scored on its fold without leaving the device; where a scorer requests
-    sample weights, by scikit-learn.
+    The parameters and attributes listed here mean what they mean in scikit-learn's `RandomizedSearchCV`; its `n_jobs`,
+    `pre_dispatch`, `verbose` and `return_train_score` are not here. Every candidate is trained as a sweep trains its
+    trials, many in one program, and scored on its fold without leaving the device; where a scorer requests sample
+    weights, by scikit-learn.
 
     Args:
         estimator: a `BNMLPClassifier` or `BNMLPRegressor`; what is not searched is as it says.
@@ -50,7 +51,8 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         n_iter: candidates; where lists alone have fewer combinations, those.
         scoring: a name from `jaxbn.estimators.scoring.SCORES`, or scikit-learn's scorer of that name; or several, as a
             list, or as a dict from a name to one of them; None is the estimator's own, accuracy or r2.
-        refit: train the best candidate on all rows; with several scores, by which of them.
+        refit: train the best candidate on all rows; with several scores, by which of them. Or a function that is given
+            `cv_results_` and returns the place of the best in it.
         cv: a number of folds, or a splitter.
         random_state: of the candidates.
         error_score: of a candidate that diverged: a number, or "raise".
@@ -59,7 +61,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         cv_results_: a dict of arrays, as scikit-learn's. The time of a trial is its share of its tile's.
         best_estimator_: trained on all rows, with `refit`.
         best_params_: what was searched, of the best candidate.
-        best_score_: its mean score over the folds.
+        best_score_: its mean score over the folds; not there where `refit` is a function.
         best_index_: its place in `cv_results_`.
         n_splits_: how many folds there were.
         scorer_: scikit-learn's scorer; a dict of them where several scores were asked for.
@@ -83,7 +85,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         *,
         n_iter: int = 10,
         scoring: Any = None,
-        refit: bool | str = True,
+        refit: bool | str | Callable[[dict[str, Any]], int] = True,
         cv: Any = 5,
         random_state: Any = None,
         error_score: float | Literal["raise"] = np.nan,
@@ -131,9 +133,12 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         weights = [one if one is None else _check_sample_weight(one, X, ensure_non_negative=True) for one in given]
         table, seconds = trained(self.estimator, candidates, configs, folds, list(scores.values()), weights)
         self.cv_results_ = self._results(candidates, list(scores), table, seconds)
-        if by is not None:
+        if callable(self.refit):
+            self.best_index_ = _place(self.refit(self.cv_results_), len(candidates))
+        elif by is not None:
             self.best_index_ = int(self.cv_results_[f"rank_test_{by}"].argmin())
             self.best_score_ = self.cv_results_[f"mean_test_{by}"][self.best_index_]
+        if callable(self.refit) or by is not None:
             self.best_params_ = candidates[self.best_index_]
         if self.refit:
             began = time.perf_counter()
@@ -161,7 +166,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
         """What is computed, by the names of the results; and which ranks."""
         asked = scores_of(self.estimator, self.scoring)
         by = "score" if "score" in asked and len(asked) == 1 else self.refit
-        if self.refit and by not in asked:
+        if self.refit and not callable(self.refit) and by not in asked:
             raise UserError(
                 f"refit = {self.refit!r} with several scores: say which ranks, {' or '.join(asked)}, or False"
             )
@@ -222,11 +227,16 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             X: [N, F].
             y: classes, or numbers.
             **params: for the scorer, with scikit-learn's metadata routing.
+
+        Raises:
+            UserError: several scores were asked for, and `refit` does not say which ranks.
         """
         best = self._best()
-        name = str(self.refit) if self.multimetric_ else "score"
-        scorer = self.scorer_[name] if self.multimetric_ else self.scorer_
-        return scorer(best, X, y, **metadata_for_score(self, name, params))
+        scorers = self.scorer_ if self.multimetric_ else {"score": self.scorer_}
+        name = self.refit if self.multimetric_ and isinstance(self.refit, str) else "score"
+        if name not in scorers:
+            raise UserError(f"{' and '.join(scorers)} were asked for and refit names none: call one of scorer_")
+        return scorers[name](best, X, y, **metadata_for_score(self, name, params))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Who may request metadata of whom, as scikit-learn has it: estimator, splitter and scorers."""
@@ -283,6 +293,15 @@ def _drawable(distributions: Any) -> Any:
             for name, values in distributions.items()
         }
     return [_drawable(one) for one in distributions]
+
+
+def _place(chosen: Any, count: int) -> int:
+    """Which candidate a function chose."""
+    if not isinstance(chosen, int | np.integer) or not 0 <= chosen < count:
+        raise UserError(
+            f"refit returned {chosen!r:.80}: return a whole number from 0 to {count - 1}, a place in params"
+        )
+    return int(chosen)
 
 
 class _Drawn:

@@ -59,7 +59,7 @@ def roc_auc(logits: Array, labels: Array, where: Array) -> Array:
     """Area under the ROC curve: of two classes, the second's; of more, each against the rest, averaged.
 
     Mann and Whitney's count of the pairs in order, by ranks, ties sharing theirs. Classes without a row, or without a
-    row of another class, do not take part.
+    row of another class, do not take part; where none is left the area is not defined, and 0 stands for it.
     """
     scores = margins(logits)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxbn.data.builtin import task_of
 from jaxbn.search import SAMPLERS, Space
 from jaxbn.search.config import DEFAULTS
 from jaxbn.search.schedulers import READ_BY
@@ -100,7 +101,7 @@ def _fits_a_command(request: Request, asked: Mapping[str, Any]) -> bool:
 def _commands(request: Request, asked: Mapping[str, Any]) -> str:
     reading, source = request.reading, str(request.source)
     words = [*(["JAX_ENABLE_X64=1"] if request.x64 else []), "jaxbn", "sweep", source]
-    if _is_file(source):
+    if _is_file(source) or request.task != task_of(source):
         words += ["--task", request.task]
     if reading["target"] not in (None, "target" if not _is_file(source) else None):
         words += ["--target", reading["target"]]

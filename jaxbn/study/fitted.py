@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.special import softmax
 
 from jaxbn.data import Dataset, Prepared, Preprocessor
 from jaxbn.data.native import eager, frame_like, series_like
@@ -110,8 +111,7 @@ class FittedModel:
         """Class probabilities from the network's outputs."""
         if self.task != "classification":
             raise UserError(f"the model predicts the number {self.target_name!r}, not classes: use predict")
-        shifted = np.exp(outputs.astype(np.float64) - outputs.max(-1, keepdims=True))
-        return shifted / shifted.sum(-1, keepdims=True)
+        return softmax(outputs.astype(np.float64), axis=-1)
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Classes or numbers from the network's outputs."""

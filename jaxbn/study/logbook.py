@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxbn.data.builtin import BUILTIN
+from jaxbn.data.builtin import BUILTIN, task_of
 from jaxbn.errors import UserError
 from jaxbn.search import Config, from_values
 from jaxbn.study.files import write
@@ -104,20 +104,21 @@ class Log:
         start = self.start
         source, lines = start.origin.source, ["import jaxbn", ""]
         if source is None:
-            lines += ["data = ...  # Put the arrays or the frame here that the panda was given.", ""]
-        reading = dict(start.origin.reading)
+            lines += ["source = ...  # Put the arrays or the frame here that the data came from.", ""]
+        reading, task = dict(start.origin.reading), start.origin.task
         options = {
             "target": None if source in BUILTIN and reading["target"] == "target" else reading["target"],
             "drop": tuple(reading["dropped"]) or None,
             "group": reading["group"],
             "header": False if reading["header"] is False else None,
             "test": start.origin.test_source,
+            "task": None if source in BUILTIN and task == task_of(source) else task,
         }
+        data = "source" if source is None else repr(source)
         given = _named({name: value for name, value in options.items() if value is not None})
-        if source is not None and given:
-            read = ", ".join([repr(source), *given, f"task={start.origin.task!r}"])
-            lines += [f"data = jaxbn.load_data({read})", ""]
-        data = "data" if source is None or given else repr(source)
+        if given:
+            lines += [f"data = jaxbn.load_data({', '.join([data, *given])})", ""]
+            data = "data"
         usual = {"metric": None, "valid_fraction": 0.2, "test_fraction": 0.2, "class_weight": None}
         unusual = {name: getattr(start, name) for name in usual if getattr(start, name) != usual[name]}
         words = [

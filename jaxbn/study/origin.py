@@ -13,7 +13,7 @@ from jaxbn.study.summary import Request
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The source of a data set and how it was read, as plain values.
+    """The source of a data set and how it was read, as plain values. Two are equal wherever the same data lie.
 
     Attributes:
         source: a path or a built-in name; None for arrays and frames.
@@ -23,8 +23,8 @@ class Origin:
         fingerprint: of the data.
     """
 
-    source: str | None
-    test_source: str | None
+    source: str | None = dataclasses.field(compare=False)
+    test_source: str | None = dataclasses.field(compare=False)
     reading: dict[str, Any]
     task: str
     fingerprint: str
@@ -55,11 +55,9 @@ class Origin:
         task = cast('Literal["classification", "regression"]', self.task)
         if isinstance(data, Dataset):
             dataset = data
-        elif isinstance(data, tuple):
-            dataset = load_data(data, task=task)
         else:
-            source = self.source if data is None else data
-            if isinstance(source, str) and "/" in source and not Path(source).exists():
+            source: Any = self.source if data is None else data
+            if data is None and Path(source).is_absolute() and not Path(source).exists():
                 raise UserError(f"the data of the sweep or panda, {source!r}, is not there any more: give it again")
             reading = Reading.from_json(self.reading)
             dataset = load_data(

@@ -1,6 +1,7 @@
 """Which metric ranks, how good predictions are, and how sure one can be of it."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -35,6 +36,34 @@ def choose_metrics(metric: str | None, task: str) -> tuple[tuple[Metric, ...], i
     return tuple(table[name] for name in names), names.index(wanted)
 
 
+def has_curve(labels: np.ndarray) -> bool:
+    """Whether rows with these labels have a ROC curve, for which they must be of two classes at least.
+
+    Example:
+        >>> has_curve(np.array([1, 1, 0])), has_curve(np.array([1, 1]))
+        (True, False)
+    """
+    return bool((labels != labels[:1]).any())
+
+
+def check_classes(metric: Metric, judged: Sequence[np.ndarray]) -> None:
+    """Refuse to rank trials by a score that their validation rows do not have.
+
+    Args:
+        metric: what is to rank.
+        judged: the target of the validation rows of each fold.
+
+    Raises:
+        UserError: the metric is the area under the ROC curve, and some rows are all of one class.
+    """
+    if metric.name == "roc_auc" and not all(map(has_curve, judged)):
+        where = "the validation rows are" if len(judged) == 1 else "the validation rows of a fold are"
+        raise UserError(
+            f"{where} of one class, which have no ROC curve to rank by: choose another metric, or divide the rows "
+            "otherwise, by valid_fraction, seed or group"
+        )
+
+
 def scores(
     outputs: np.ndarray, rows: Rows, metrics: tuple[Metric, ...], target_scale: TargetScale | None
 ) -> dict[str, float]:
@@ -55,9 +84,15 @@ def standard_error(outputs: np.ndarray, rows: Rows, metric: Metric, target_scale
         target_scale: of a regression.
 
     Returns:
-        The standard deviation of the score over resamples of the rows.
+        The standard deviation of the score over resamples of the rows, or over those that have such a score: 0 where
+        none has.
     """
     draws = np.random.default_rng(0).integers(0, len(outputs), (NUM_RESAMPLES, len(outputs)))
+    if metric.name == "roc_auc":
+        # The 0 that the metric has for rows of one class would count as scatter.
+        draws = draws[[has_curve(rows.y[draw]) for draw in draws]]
+    if not len(draws):
+        return 0.0
     given, y = _scaled(metric, outputs, rows.y, target_scale)
     where = jnp.ones(len(outputs), bool)
     # A few at a time: all resamples of a large split at once would not fit into memory.

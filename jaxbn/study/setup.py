@@ -24,7 +24,7 @@ from jaxbn.search.propose import grid
 from jaxbn.search.schedule import Rung
 from jaxbn.study.budget import RESERVE, Draft, round_sizes, within
 from jaxbn.study.leg import Leg, Lengthened
-from jaxbn.study.score import choose_metrics
+from jaxbn.study.score import check_classes, choose_metrics
 from jaxbn.study.settings import Settings, enqueued, settings_of
 
 LINEAR = Space(num_layers=0, optimizer="adam", learning_rate=Float(1e-4, 1, scale="log"), decay_kind=Choice("none"))
@@ -225,6 +225,7 @@ def set_up(
         test_fraction=settings.test_fraction,
     )
     folds = tuple(Fold(split, prepare(dataset, split, class_weight=settings.class_weight)) for split in splits)
+    check_classes(metrics[rank_by], [fold.prepared.valid.y for fold in folds])
     names = tuple(metric.name for metric in metrics)
     problems = [
         problem_of(fold.train, fold.valid, dataset.task, fold.num_outputs, names, architecture)

@@ -73,6 +73,18 @@ def test_a_log_is_repeated_with_the_same_table(here, typed):
     assert "with other numbers than in log.jsonl" in typed("", "babysit --replay log.jsonl")[1].out
 
 
+def test_a_log_is_repeated_with_data_that_were_moved(here, typed):
+    (here / "data.csv").write_text("x,z,y\n" + "".join(f"{n % 7},{n % 5},{'ab'[n % 7 > 3]}\n" for n in range(60)))
+    typed("train 1\n", "babysit data.csv --set hidden_units=4 --log log.jsonl")
+    (here / "data.csv").rename(here / "moved.csv")
+    status, told = typed("", "babysit --replay log.jsonl")
+    assert status == 2 and "is not there any more: give it again" in told.err
+    status, told = typed("", "babysit moved.csv --replay log.jsonl")
+    assert status == 0 and "with the same numbers as in log.jsonl" in told.out
+    status, told = typed("", "babysit iris --replay log.jsonl")
+    assert status == 2 and told.err.count("\n") == 1
+
+
 def test_a_mistake_gets_a_sentence_and_the_prompt_goes_on(here, typed):
     (here / "there").mkdir()
     mistakes = {

@@ -115,6 +115,18 @@ def test_a_trial_is_trained_again_and_predicts(here, capsys):
         assert [row["prediction"] for row in rows] == predicted
 
 
+def test_a_trial_is_trained_again_on_data_that_were_moved(here, capsys):
+    (here / "data.csv").write_text("x,z,y\n" + "".join(f"{n % 7},{n % 5},{'ab'[n % 7 > 3]}\n" for n in range(60)))
+    output(capsys, "sweep data.csv --space space.toml --num-configs 1 --num-epochs 1 --out moved")
+    (here / "data.csv").rename(here / "elsewhere.csv")
+    assert run("train moved") == 2
+    assert "data.csv', is not there any more: give it again" in capsys.readouterr().err
+    assert "The model is in moved/models/0" in output(capsys, "train moved#0 elsewhere.csv")
+    (here / "elsewhere.csv").write_text((here / "elsewhere.csv").read_text().replace("0,0,a", "0,1,a"))
+    assert run("train moved elsewhere.csv --out other-data") == 2
+    assert "are not those of the sweep" in capsys.readouterr().err
+
+
 def test_what_a_spreadsheet_would_run_is_quoted(here, capsys):
     names = ["=1+1", "-1", "@sum", "plain"]
     rows = "".join(f"{number % 4}.{number % 7},{names[number % 4]}\n" for number in range(80))

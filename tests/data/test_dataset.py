@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -302,12 +303,29 @@ def test_text_of_its_own_in_every_row_is_left_out(tmp_path):
 def test_a_test_set_is_read_as_the_data(tmp_path):
     data = write(tmp_path, "a,c,y\n1.5,u,k1\n2.5,v,k2\n3.5,u,k1\n4.5,v,k2\n")
     test = write(tmp_path, "y,c,a\nk3,w,9\nk1,1,x\n", "test.csv")
-    dataset = load_data(data, test=test)
+    with pytest.warns(UserWarning, match="'a' was numeric in training and holds text in 1 of 2 values, such as 'x'"):
+        dataset = load_data(data, test=test)
     assert dataset.test is not None
     assert dataset.classes == dataset.test.classes == ("k1", "k2", "k3")
     np.testing.assert_array_equal(dataset.test.features.numeric, [[9], [np.nan]])
     assert dataset.test.features.categorical[:, 0].tolist() == ["w", "1"]
     assert dataset.test.target.tolist() == [2, 0]
+    with pytest.raises(UserError, match="'a' was numeric in training and holds text in 2 of 2 values, such as '9,5'"):
+        load_data(data, test=write(tmp_path, "y;c;a\nk3;w;9,5\nk1;1;1,5\n", "test.csv"))
+
+
+def test_a_source_is_recorded_as_it_was_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file, other = write(tmp_path, TABLE), write(tmp_path, TABLE, "iris")
+    for given in ("~/t.csv", "t.csv", file):
+        dataset = load_data(given, test=given)
+        assert dataset.source == dataset.test_source == str(file.resolve())
+    # What has a name that is built in is read by a path alone.
+    assert load_data("iris").source == "iris"
+    assert load_data("./iris").source == load_data(Path("iris")).source == str(other.resolve())
+    with pytest.raises(UserError, match=r"the home folder in '~nobody_of_that_name/t.csv' is not known: write"):
+        load_data("~nobody_of_that_name/t.csv")
 
 
 def test_fingerprint_is_of_the_content(tmp_path):

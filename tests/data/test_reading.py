@@ -1,11 +1,14 @@
 """Rows to predict are read as the training data was."""
 
 import json
+import time
 
 import numpy as np
+import polars as pl
 import pytest
 
 from jaxbn.data import load_data
+from jaxbn.data.delimited import read_delimited
 from jaxbn.data.reading import Reading, find_column, read_features
 from jaxbn.errors import UserError
 
@@ -41,7 +44,7 @@ def read(tmp_path, dataset, source):
     [
         NAMED,
         "weight,colour\n1.5,red\n2.5,7\n\n?,red\n3.5,7\n",
-        "grade,colour,weight\n,red,1.5\n,7,2.5\n,red,text\n?,7,3.5\n",
+        "grade,colour,weight\n,red,1.5\n,7,2.5\n,red,na\n?,7,3.5\n",
         [["red", 1.5], ["7", 2.5], ["red", None], [7, "3.5"]],
         np.array([["red", "1.5"], ["7", "2.5"], ["red", ""], ["7", "3.5"]]),
         [
@@ -86,6 +89,15 @@ def test_every_record_is_a_row(tmp_path, named):
     colours, weights = read(tmp_path, named, "colour,weight,grade\n,,\n,,good\n?,?,?\n")
     assert colours == [None] * 3
     assert np.isnan(weights).all()
+
+
+def test_text_among_numbers_is_missing_and_told_where_it_is_more_than_a_little(tmp_path, named):
+    said = "column 'weight' was numeric in training and holds text in 1 of 3 values, such as 'heavy': these count as"
+    with pytest.warns(UserWarning, match=said):
+        _, weights = read(tmp_path, named, "colour,weight\nred,1.5\n7,heavy\nred,\n7,3.5\n")
+    np.testing.assert_array_equal(weights, [1.5, np.nan, np.nan, 3.5])
+    _, weights = read(tmp_path, named, "colour,weight\n7,heavy\n" + "red,1.5\n" * 20)
+    assert np.isnan(weights).sum() == 1
 
 
 def test_frames(tmp_path, named):
@@ -138,6 +150,8 @@ def test_a_builtin_set():
         ([{"colour": "red", "weight": np.inf}], "column 'weight' holds inf in data row 1"),
         ("colour,weight\nred,inf\n", "column 'weight' holds inf in data row 1"),
         ("colour,weight\nred,1,2\n", "line 2 of"),
+        ("weight,colour\n?,7\nheavy,red\nlight,7\n", "text in 2 of 2 values, such as 'heavy': write numbers"),
+        ([{"colour": "red", "weight": "1,5"}], "'weight' was numeric in training and holds text in 1 of 1 values"),
         ("colour,weight\n", "header and no rows"),
         ("", "is empty"),
         (7, "data of type int cannot be read"),
@@ -148,6 +162,19 @@ def test_rows_of_no_use(tmp_path, named, source, said):
         read(tmp_path, named, source)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_many_columns_take_time_that_grows_with_their_number():
+    names = [f"x{number}" for number in range(20_000)]
+    x, y = np.ones((6, len(names))), list("ababab")
+    frame = pl.DataFrame(x, schema=names)
+    began = time.perf_counter()
+    for rows in (x, frame):
+        dataset = load_data((rows, y))
+        assert len(read_features(rows, dataset.reading, dataset.features.columns).columns) == len(names)
+    content = "\n".join(",".join(row) for row in (names, ["1"] * len(names)))
+    assert read_delimited(content.encode(), "t.csv", header=True).names == tuple(names)
+    assert time.perf_counter() - began < 20
 
 
 def test_json_and_back(named, unnamed):

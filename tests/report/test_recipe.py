@@ -77,6 +77,17 @@ def test_the_default_space_needs_no_file():
     assert told.text == "jaxbn sweep iris --num-configs 1 --num-epochs 1 --seed 7 --valid-fraction 0.25"
 
 
+def test_a_task_that_is_not_the_usual_one_is_told(tmp_path, monkeypatch):
+    space = jaxbn.Space(hidden_units=4, num_layers=1)
+    data = jaxbn.load_data("digits", task="regression")
+    asked = jaxbn.sweep(space, data, num_configs=1, num_epochs=1)
+    told = recipe(asked.request)
+    assert told.text.startswith("jaxbn sweep digits --task regression --space")
+    steps = {"language": told.language, "text": told.text, "files": told.files}
+    _, validation = again({"recipe": steps}, tmp_path, monkeypatch)
+    assert validation == pytest.approx(asked.best.validation, rel=1e-3)
+
+
 @of("nasty")
 def test_data_from_memory_are_asked_for(results):
     told = recipe(results.request)

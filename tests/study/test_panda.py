@@ -287,7 +287,8 @@ def test_arrays_must_be_given_again(tmp_path):
         Panda.replay(tmp_path / "log")
     again = Panda.replay(tmp_path / "log", (x, y))
     assert again.log == panda.log
-    assert "data = ..." in panda.script() and ", data, seed=0" in panda.script()
+    assert "source = ..." in panda.script() and ", data, seed=0" in panda.script()
+    assert "data = jaxbn.load_data(source, task='classification')" in panda.script()
     with pytest.raises(UserError, match="are not those of"):
         Panda.replay(panda.log, (x + 1, y))
 
@@ -299,6 +300,14 @@ def test_files_are_read_again_as_they_were(tmp_path):
     panda = Panda(SMALL, data).train(1)
     assert Panda.replay(panda.log).log == panda.log
     assert "target='kind', drop=('number',), task='classification')" in panda.script()
+
+
+def test_a_task_that_is_not_the_usual_one_is_in_the_script():
+    panda = Panda(SMALL, jaxbn.load_data("digits", task="regression"))
+    names = {}
+    exec(panda.script().replace("print", "repr"), names)
+    assert names["panda"].log == panda.log
+    assert ", 'digits', seed=0" in Panda(SMALL, "digits").script()
 
 
 @pytest.mark.parametrize(

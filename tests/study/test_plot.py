@@ -9,6 +9,8 @@ import pytest
 
 import jaxbn
 from jaxbn import Choice, Float, Int, Space, UserError, load_data
+from jaxbn.data import split_rows
+from jaxbn.plots.boundary import boundary
 from jaxbn.study.plot import Plots
 
 matplotlib.use("Agg")
@@ -89,12 +91,26 @@ def test_boundary_names_its_features(results):
 def test_boundary_holds_categories_at_the_most_frequent():
     rng = np.random.default_rng(0)
     x, y = rng.random((2, 120))
-    colour = rng.choice(["red", "blue"], 120)
+    colour = np.where(np.arange(120) % 4 > 0, "red", "blue")
     frame = pl.DataFrame({"width": x, "colour": colour, "height": y, "side": np.where(x > y, "right", "left")})
     data = load_data(frame, target="side")
     results = jaxbn.sweep(Space(num_layers=0), data, num_configs=1, num_epochs=2)
     ax = Plots(results).boundary(data=data)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("width", "height")
+    model, rows = results.best_model, split_rows(data)[0].test
+
+    def drawn_with(word):
+        """The picture of the probabilities that the model itself gives rows of that colour."""
+
+        def predict_proba(points):
+            of_word = pl.DataFrame(points, schema=["width", "height"]).with_columns(colour=pl.lit(word))
+            return model.predict_proba(of_word).to_numpy()
+
+        picture = boundary(predict_proba, data.features.numeric[rows], data.target[rows], data.classes)
+        return picture.images[0].get_array()
+
+    np.testing.assert_allclose(ax.images[0].get_array(), drawn_with("red"), atol=1e-6)
+    assert np.abs(ax.images[0].get_array() - drawn_with("blue")).max() > 0.01
     with pytest.raises(UserError, match="give the data again"):
         Plots(results).confusion()
 

@@ -257,6 +257,33 @@ def test_standard_error_of_accuracy_is_the_binomial_one():
     assert standard_error(outputs, rows, CLASSIFICATION[1], None) == pytest.approx(expected, rel=0.2)
 
 
+def test_standard_error_of_the_area_under_the_curve_is_over_resamples_that_have_a_curve():
+    from jaxbn.data.prepare import Rows
+    from jaxbn.nn.metrics import CLASSIFICATION
+    from jaxbn.study.score import standard_error
+
+    (roc_auc,) = (metric for metric in CLASSIFICATION if metric.name == "roc_auc")
+    for num_classes in (2, 3):
+        y = (np.arange(30) == 0).astype(np.int32)
+        rows = Rows(np.zeros((30, 1), np.float32), y, np.ones(30, np.float32))
+        # The one row of its class comes first, in every resample that has it; a third of them have not.
+        outputs = 4 * np.eye(num_classes, dtype=np.float32)[y]
+        assert standard_error(outputs, rows, roc_auc, None) < 1e-6
+        assert standard_error(outputs[1:], Rows(rows.x[1:], y[1:], rows.weight[1:]), roc_auc, None) == 0
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_one_class_is_not_ranked_by_its_curve(folds):
+    # Each group is of one class, so that a part of few groups has one too.
+    groups = np.repeat(np.arange(6), 10)
+    frame = pl.DataFrame({"x": np.arange(60.0) % 7, "group": groups, "y": groups == 0})
+    data = jaxbn.load_data(frame, target="y", group="group")
+    said = "the validation rows are of one class" if folds == 1 else "the validation rows of a fold are of one class"
+    with pytest.raises(UserError, match=f"{said}, which have no ROC curve to rank by: choose another metric"):
+        jaxbn.plan(SPACE, data, num_configs=1, num_epochs=1, folds=folds, metric="roc_auc")
+    jaxbn.plan(SPACE, data, num_configs=1, num_epochs=1, folds=folds)
+
+
 def test_time_is_counted_once():
     assert covered([]) == 0
     assert covered([(0, 1), (0.5, 0.7), (2, 3), (2.5, 4)]) == pytest.approx(3)
