@@ -175,7 +175,8 @@ def _numeric(values: Any, name: str) -> np.ndarray:
             f"column {name!r} was numeric in training and holds text in {found.num_strays} of {found.num_present} "
             f"values, such as {stray!r}"
         )
-        if found.num_strays == found.num_present:
+        # One row says little of a column, and is to be predicted as it is among others.
+        if found.num_strays == found.num_present > 1:
             raise UserError(f"{told}: write numbers as training had them, and nothing where one is missing")
         warnings.warn(f"{told}: these count as missing", stacklevel=2)
     return finite(found.values, f"column {name!r}")

@@ -90,7 +90,7 @@ class Predictor:
         words = [name for name, kind in made["columns"] if kind == "categorical"]
         parts = []
         if numeric:
-            values = np.stack([np.array([self._number(v) for v in columns[name]], float) for name in numeric], axis=1)
+            values = np.stack([self._numbers(name, columns[name]) for name in numeric], axis=1)
             missing = np.isnan(values)
             scaled = (np.where(missing, made["median"], values) - made["mean"]) / made["scale"]
             parts = [scaled.clip(-made["largest"], made["largest"]), missing[:, made["indicators"]]]
@@ -124,6 +124,18 @@ class Predictor:
             self.reading["spaces"]
         )
         return None if word.lower() in self.reading["missing"] else word
+
+    def _numbers(self, name: str, cells: Sequence[Any]) -> np.ndarray:
+        """A numeric column; NaN where a value is missing, or is text among numbers."""
+        found = np.array([self._number(cell) for cell in cells], float)
+        text = [cell for cell in cells if isinstance(cell, str) and self._word(cell) is not None]
+        # One cell says little of a column: it is missing, as it is among others.
+        if len(text) > 1 and np.isnan(found).all():
+            raise ValueError(
+                f"column {name!r} was numeric in training and holds nothing but text, such as {text[0]!r}: write "
+                "numbers as training had them, and None where one is missing"
+            )
+        return found
 
     def _number(self, value: Any) -> float:
         """A cell as a number; NaN where it is missing, or none."""

@@ -139,6 +139,11 @@ def test_words_of_a_table(tmp_path):
     with pytest.warns(UserWarning, match="holds text in 1 of 5 values, such as 'much'"):
         np.testing.assert_allclose(served.predict_proba(records), model.predict_proba(records), rtol=0, atol=1e-6)
         np.testing.assert_array_equal(served.predict(as_rows), model.predict(records))
+    with pytest.warns(UserWarning, match="holds text in 1 of 1 values, such as 'much'"):
+        np.testing.assert_array_equal(served.predict(records[-1:]), model.predict(records[-1:]))
+    for predict in (served.predict, model.predict):
+        with pytest.raises(ValueError, match=r"'size' was numeric in training and holds .*text.*, such as '1,5'"):
+            predict([{"size": word, "town": "Ulm", "colour": "red"} for word in ("1,5", "2,5")])
     with pytest.raises(ValueError, match="the rows lack colour"):
         served.predict([{"size": 3.0, "town": "Ulm", "color": "red"}])
     with pytest.raises(UserError, match="columns of text"):
