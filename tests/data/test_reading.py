@@ -151,7 +151,7 @@ def test_a_builtin_set():
         ("colour,weight\nred,inf\n", "column 'weight' holds inf in data row 1"),
         ("colour,weight\nred,1,2\n", "line 2 of"),
         ("weight,colour\n?,7\nheavy,red\nlight,7\n", "text in 2 of 2 values, such as 'heavy': write numbers"),
-        ([{"colour": "red", "weight": "1,5"}], "'weight' was numeric in training and holds text in 1 of 1 values"),
+        ([{"colour": "red", "weight": "1,5"}] * 2, "'weight' was numeric in training and holds text in 2 of 2 values"),
         ("colour,weight\n", "header and no rows"),
         ("", "is empty"),
         (7, "data of type int cannot be read"),

@@ -32,7 +32,7 @@ def test_the_command(run, capsys):
     assert str(run / "report.html") in capsys.readouterr().out
     assert record_in((run / "report.html").read_text())["name"] == "first <run>"
     before = (run / "report.html").read_bytes()
-    assert "exists already: choose another --out, or add --overwrite" in refused(["report", str(run)], capsys)
+    assert "exists already: choose another name, or add --overwrite" in refused(["report", str(run)], capsys)
     (run / "report.html").write_text("mine")
     assert main(["report", str(run), "--overwrite"]) == 0
     assert (run / "report.html").read_bytes() == before

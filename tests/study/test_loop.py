@@ -409,7 +409,7 @@ def test_a_grid_is_whole():
 
 
 def test_a_sampler_without_an_answer():
-    with pytest.raises(UserError, match="the sampler 'nothing' proposed no configuration"):
+    with pytest.raises(UserError, match=r"the sampler 'nothing\(\)' proposed no configuration"):
 
         def nothing(seed, space, history, num_configs):
             return []

@@ -279,7 +279,7 @@ def test_a_run_under_way_goes_on_with_its_states(whole, tmp_path, monkeypatch, e
         if keeps:
             check_same(jaxbn.resume(folder, num_epochs=KINDS[kind][2]), whole(kind))
         else:
-            with pytest.raises(UserError, match=r"has not kept the states of \d+ of its .*--keep-states"):
+            with pytest.raises(UserError, match=r"has not kept the states of \d+ of its .*keep_states"):
                 jaxbn.resume(folder, num_epochs=KINDS[kind][2])
             assert jaxbn.resume(folder).trials["epochs"].max() == KINDS[kind][1]
 
