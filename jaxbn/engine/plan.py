@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import jax
 
-from jaxbn import markup
-from jaxbn.engine import cost
+from jaxbn.engine import cost, described
 from jaxbn.engine.ladder import tile_step_seconds
 from jaxbn.engine.programs import Problem, Program, arguments, of_evaluate, sizes_of
 from jaxbn.engine.tiles import Member, Tile, pack
@@ -280,9 +279,7 @@ class Plan:
         return self.num_trials * (TRIAL_BYTES + curve) + self.waiting_bytes + self.kept_bytes
 
     def __str__(self) -> str:
-        """The plan as tables: a line for each program, and, where there are several, one for each rung."""
-        rungs = [] if len(self.rungs) == 1 else ["", *_table(self._rung_lines())]
-        return "\n".join([*_table(self._program_lines()), *rungs, "", *self._in_all()])
+        return described.as_text(self)
 
     def __repr__(self) -> str:
         programs = f"{len(self.programs)} program{'s' * (len(self.programs) != 1)}"
@@ -293,76 +290,13 @@ class Plan:
         printer.text(str(self))  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
-        rungs = [] if len(self.rungs) == 1 else [self._rung_lines()]
-        tables = [markup.table(lines) for lines in (self._program_lines(), *rungs)]
-        return "".join([*tables, *map(markup.line, self._in_all())])
-
-    def _program_lines(self) -> list[tuple[str, ...]]:
-        header = ("program", "hidden", "batch", "optimizer", "T", "trials", "tiles", "train s")
-        lines: list[tuple[str, ...]] = [header]
-        for number, program in enumerate(self.programs):
-            loads = [load for load in self.loads if load.program == program]
-            spec, first = program.spec, min((load.rung for load in loads), default=0)
-            lines.append(
-                (
-                    str(number),
-                    _network(spec),
-                    str(spec.batch_size),
-                    "|".join(spec.optimizers),
-                    str(program.tile_size),
-                    f"{sum(load.members for load in loads if load.rung == first):.0f}",
-                    f"{sum(load.tiles for load in loads if load.rung == first):.0f}",
-                    f"{self.train_seconds(program):.1f}",
-                )
-            )
-        return lines
-
-    def _in_all(self) -> list[str]:
-        padded = 1 - self.useful_flops / self.flops if self.flops else 0.0
-        return [
-            f"{self.num_trials} trials x at most {self.num_epochs} epochs in {len(self.programs)} "
-            f"program{'s' * (len(self.programs) != 1)}",
-            f"estimate: {self.flops / 1e12:.3g} TFLOP ({padded:.0%} padding), {self.bytes / 1e6:.0f} MB on "
-            f"the device and {self.host_bytes / 1e6:.0f} MB on the host, "
-            f"compile {self.compile_seconds:.0f} s, train {self.total_train_seconds:.0f} s",
-            *([f"states to train on from: {self.kept_bytes / 1e6:.1f} MB on the disk"] if self.keeps else []),
-        ]
-
-    def _rung_lines(self) -> list[tuple[str, ...]]:
-        brackets = len(self.rungs[0].survivors)
-        named = [f"bracket {b}" for b in range(brackets)] if brackets > 1 else []
-        lines: list[tuple[str, ...]] = [("rung", "epochs", "configs", *named, "tiles", "train s")]
-        for place, rung in enumerate(self.rungs):
-            loads = [load for load in self.loads if load.rung == place]
-            lines.append(
-                (
-                    str(place),
-                    str(rung.epochs),
-                    str(sum(rung.survivors)),
-                    *(map(str, rung.survivors) if named else ()),
-                    f"{sum(load.tiles for load in loads):.0f}",
-                    f"{sum(self.seconds(load) for load in loads):.1f}",
-                )
-            )
-        return lines
-
-
-def _table(lines: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
+        return described.as_html(self)
 
 
 def _state_bytes(program: Program) -> int:
     """Bytes of the state of one member in a file."""
     state = arguments(dataclasses.replace(program, tile_size=1))[1]
     return sum(leaf.size * leaf.dtype.itemsize + NAME_BYTES for leaf in jax.tree.leaves(state))
-
-
-def _network(spec: Spec) -> str:
-    """What tells networks apart: widths of hidden layers, or what shapes an architecture."""
-    if spec.architecture is None:
-        return "-".join(map(str, spec.widths)) or "none"
-    return ", ".join(f"{name} {value}" for name, value in spec.own) or spec.architecture.name
 
 
 def shape_of(spec: Spec, problem: Problem) -> Program:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,18 +34,19 @@ DIGITS = 6
 """Of a mean score that count when it ranks. Scores are of 32 bits: 15 and 17 hits of 30 have another mean than 16 and
 16, in the eighth digit, and are as good."""
 
-ARRAYS = (
-    "rounds",
-    "brackets",
-    "train_loss",
-    "first_loss",
-    "scores",
-    "epochs",
-    "diverged",
-    "pruned",
-    "patient",
-    "seconds",
-)
+PER_TRIAL = {
+    "train_loss": np.nan,
+    "first_loss": np.nan,
+    "scores": np.nan,
+    "epochs": 0,
+    "diverged": False,
+    "pruned": False,
+    "patient": False,
+    "seconds": 0.0,
+}
+"""The arrays of `Records` that have a row for each trial, and what is in a row before it trains."""
+
+ARRAYS = ("rounds", "brackets", *PER_TRIAL)
 """The arrays of `Records`."""
 
 
@@ -103,26 +105,10 @@ class Records:
         cls, num_epochs: int, metrics: tuple[Metric, ...], rank_by: int, *, repeats: int = 1, keep: int = 1
     ) -> "Records":
         """Records before the first configuration."""
-        whole, flags = np.zeros(0, int), np.zeros(0, bool)
-        curves = np.zeros((0, num_epochs))
-        scores = np.zeros((0, num_epochs, len(metrics)))
-        return cls(
-            metrics,
-            rank_by,
-            repeats,
-            keep,
-            [],
-            whole,
-            whole,
-            curves,
-            np.zeros(0),
-            scores,
-            whole,
-            flags,
-            flags,
-            flags,
-            np.zeros(0),
-        )
+        rows = {"train_loss": (num_epochs,), "scores": (num_epochs, len(metrics))}
+        arrays: dict[str, Any] = {name: np.full((0, *rows.get(name, ())), blank) for name, blank in PER_TRIAL.items()}
+        whole = np.zeros(0, int)
+        return cls(metrics, rank_by, repeats, keep, [], rounds=whole, brackets=whole, **arrays)
 
     def add(self, configs: Sequence[Config], brackets: np.ndarray | None = None) -> np.ndarray:
         """Take in the configurations of the next round; their numbers come back."""
@@ -131,10 +117,9 @@ class Records:
         self.configs.extend(configs)
         self.rounds = np.concatenate([self.rounds, np.full(len(configs), number)])
         self.brackets = np.concatenate([self.brackets, np.zeros(len(configs), int) if brackets is None else brackets])
-        blanks = {"train_loss": np.nan, "first_loss": np.nan, "scores": np.nan, "epochs": 0, "seconds": 0.0}
-        for name in ("train_loss", "first_loss", "scores", "epochs", "diverged", "pruned", "patient", "seconds"):
+        for name, blank in PER_TRIAL.items():
             old = getattr(self, name)
-            new = np.full((len(configs) * self.repeats, *old.shape[1:]), blanks.get(name, False), old.dtype)
+            new = np.full((len(configs) * self.repeats, *old.shape[1:]), blank, old.dtype)
             setattr(self, name, np.concatenate([old, new]))
         return numbers
 
