@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+MOST = 24
+"""Names that an error lists."""
+
 
 class UserError(ValueError):
     """A mistake in what was asked for, in one sentence: what was given, what was expected, what to do.
@@ -29,4 +32,5 @@ def unknown(kind: str, given: object, known: Iterable[str]) -> UserError:
     names = list(known)
     near = difflib.get_close_matches(str(given), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return UserError(f"unknown {kind} {str(given)!r}{hint}: choose from {', '.join(names)}")
+    listed = ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+    return UserError(f"unknown {kind} {str(given)!r}{hint}: choose from {listed}")

@@ -95,8 +95,9 @@ def _ranking(rows: list[dict[str, Any]], metric: str, columns: list[str]) -> Tab
     return table
 
 
-def comparison(summary: "Summary") -> RenderableType:
+def comparison(results: "Results") -> RenderableType:
     """The winner beside the baselines, on validation and test rows."""
+    summary, request = results.summary, results.request
     names = list(summary.best.validation)
     names.sort(key=lambda name: (name != summary.metric, name == "loss"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
@@ -111,16 +112,21 @@ def comparison(summary: "Summary") -> RenderableType:
     for place, (name, validation, test) in enumerate(rows):
         values = [score(scores[metric]) for scores in (validation, test) for metric in names]
         table.add_row(name, *values, style="bold" if place == 0 else None)
-    return Group(
-        Text("The winner and the baselines", style="bold"),
-        Text(),
-        table,
-        Text(),
-        Text(
-            f"{summary.num_train:,} training, {summary.num_valid:,} validation and {summary.num_test:,} "
-            "test rows; the winner saw the test rows once."
-        ),
-    )
+    told = f"{summary.num_train:,} training, {summary.num_valid:,} validation and {summary.num_test:,} test rows"
+    # Of a run that was extended an earlier winner may have been judged by them.
+    told += "." if request.added or request.lengthened else "; the winner saw the test rows once."
+    parts = [Text("The winner and the baselines", style="bold"), Text(), table, Text(), Text(told)]
+    ahead = [one.name for one in summary.baselines if _better(one.validation, summary)]
+    if ahead:
+        told = f"On the validation rows the {' and the '.join(ahead)} did better."
+        parts.append(Text(f"{told} A space with num_layers = 0 is of linear models."))
+    return Group(*parts)
+
+
+def _better(validation: "Mapping[str, float]", summary: "Summary") -> bool:
+    """Whether a baseline is ahead of the winner by the metric that ranks."""
+    ours, theirs = summary.best.validation[summary.metric], validation[summary.metric]
+    return theirs > ours if summary.greater_is_better else theirs < ours
 
 
 def duration(seconds: "Seconds") -> str:

@@ -83,8 +83,8 @@ class Experiment:
     """Refuse to sweep, instead of warning, where jaxbn doctor finds that JAX computes wrong numbers."""
     class_weight: Annotated[str | None, arg(metavar="balanced", help_behavior_hint="")] = None
     """Let every class count the same in training."""
-    drop: Annotated[tuple[str, ...], arg(metavar="COL", help_behavior_hint="")] = ()
-    """Columns to leave out: names, or numbers from 0."""
+    drop: Annotated[tuple[str, ...], arg(metavar="COL [COL ...]", help_behavior_hint="")] = ()
+    """Columns to leave out: names, or numbers from 0. What follows is a column too, so DATA comes before."""
     group: Annotated[str | None, arg(metavar="COL", help_behavior_hint="")] = None
     """A column whose equal values must not be split over training, validation and test."""
     header: Flag = True

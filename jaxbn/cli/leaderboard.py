@@ -47,5 +47,5 @@ def run(arguments: Arguments) -> int:
     console.print(board.ranking(results, arguments.top, console.width), Text())
     if results.request.replicates * results.request.folds > 1:
         console.print(board.differences(results, arguments.top), Text())
-    console.print(board.comparison(results.summary))
+    console.print(board.comparison(results))
     return 0

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
@@ -88,6 +89,11 @@ def model_folder(given: Path) -> Path:
         return best_in(given)
     if (given / "model.json").is_file():
         return given
+    run, mark, _ = str(given).rpartition("#")
+    if mark and Path(run).is_dir():
+        raise UserError(
+            f"{str(given)!r} is a trial, and a run keeps its winner's model: jaxbn train {quote(str(given))} first"
+        )
     what = "holds neither a run nor a model" if given.exists() else "is not there"
     raise UserError(f"{str(given)!r} {what}: give a folder that jaxbn sweep or jaxbn train wrote")
 

@@ -152,7 +152,7 @@ def report(results: "Results", out: Path) -> None:
     if results.summary.notes:
         console.print(board.notes(results.summary.notes), Text())
     console.print(board.ranking(results, TOP, console.width), Text())
-    console.print(board.comparison(results.summary), Text())
+    console.print(board.comparison(results), Text())
     console.print(Text(board.duration(results.seconds)))
     console.print(Text.assemble("The run is in ", (str(out), "bold"), ". Next:\n"))
     for command in (

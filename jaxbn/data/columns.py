@@ -1,9 +1,12 @@
 """Deciding what the columns of a sheet are, and what to tell the user about them."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from jaxbn.data.preprocess import MIN_FREQUENCY
 from jaxbn.data.reading import Reading, listed
 from jaxbn.data.sheet import Sheet
 from jaxbn.data.table import Column, Table, columns_of
@@ -11,6 +14,7 @@ from jaxbn.data.values import numbers, text
 from jaxbn.errors import UserError
 
 _FEWEST_TEXTS = 10
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(\.?\d{3})*,\d+")
 
 
 def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], tuple[str, ...], tuple[str, ...]]:
@@ -30,7 +34,7 @@ def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], 
     Raises:
         UserError: no column is left.
     """
-    columns, left_out, notes, features = [], [], [], set(reading.features)
+    columns, left_out, notes, commas, features = [], [], [], [], set(reading.features)
     for name, values in zip(sheet.names, sheet.columns, strict=True):
         if name not in features:
             continue
@@ -44,10 +48,14 @@ def choose_columns(sheet: Sheet, reading: Reading) -> tuple[tuple[Column, ...], 
                 )
             continue
         known = [word for word in text(values).tolist() if word is not None]
+        if known and sum(map(bool, map(_DECIMAL_COMMA.fullmatch, known))) >= 0.9 * len(known):
+            commas.append(name)
         if len(known) >= _FEWEST_TEXTS and len(set(known)) == len(known):
             left_out.append(name)
         else:
             columns.append(Column(name, "categorical"))
+    if commas:
+        notes.append(f"looks like numbers with decimal commas, and is read as text (write points): {listed(commas)}")
     if left_out:
         notes.append(f"left out, because the text in every row is different, as in an id: {listed(left_out)}")
     if not columns:
@@ -72,7 +80,7 @@ def describe_columns(table: Table) -> tuple[str, ...]:
         >>> describe_columns(table)
         ("looks like an id, as it numbers the rows (drop it, unless it means something): 'id'",)
     """
-    empty, constant, running = [], [], []
+    empty, constant, running, rare = [], [], [], []
     for column, values in zip(columns_of(table.columns, "numeric"), table.numeric.T, strict=True):
         known = values[~np.isnan(values)]
         if not len(known):
@@ -82,12 +90,16 @@ def describe_columns(table: Table) -> tuple[str, ...]:
         elif len(known) == len(values) and _numbers_rows(values):
             running.append(column.name)
     for column, words in zip(columns_of(table.columns, "categorical"), table.categorical.T, strict=True):
-        if len(set(words.tolist())) == 1:
+        counts = Counter(words.tolist())
+        if len(counts) == 1:
             constant.append(column.name)
+        elif max(counts.values()) < MIN_FREQUENCY:
+            rare.append(column.name)
     kinds: Sequence[tuple[str, list[str]]] = (
         ("without any value", empty),
         ("the same in every row, so of no use", constant),
         ("looks like an id, as it numbers the rows (drop it, unless it means something)", running),
+        (f"no text occurs {MIN_FREQUENCY} times, so nothing is learned from it (make numbers of dates)", rare),
     )
     return tuple(f"{what}: {listed(names)}" for what, names in kinds if names)
 

@@ -87,7 +87,8 @@ def read_target(
     notes = []
     if chosen is None:
         chosen, why = _guess(values, found)
-        notes.append(f"{whose} {why}, so the task is taken to be {chosen} (name the other if it is not)")
+        other = " (name the other if it is not)" if found.mostly else ""
+        notes.append(f"{whose} {why}, so the task is taken to be {chosen}{other}")
     if found.num_strays and found.mostly:
         notes.append(f"rows with text in {whose}, which is mostly numbers, counted as missing: {found.num_strays}")
     if chosen == "classification":

@@ -46,11 +46,12 @@ def check_memory(plan: Plan, device: Device) -> None:
                 f"{free / 1e9:.1f} GB are free: give {less}"
             )
         fits = int(plan.num_trials * (SPARE * free - fixed) / plan.host_bytes)
+        advice = f"train at most {fits:,} at once" if fits else "give fewer epochs, or fewer hidden units"
         why = "states that are kept" if plan.kept_bytes * 2 > needed else "curves, results and data"
         why = "states that wait for a decision" if plan.waiting_bytes * 2 > needed else why
         raise UserError(
             f"{plan.num_trials:,} trials need about {needed / 1e9:.1f} GB of memory, mostly for {why}, and "
-            f"{free / 1e9:.1f} GB are free: train at most {fits:,} at once"
+            f"{free / 1e9:.1f} GB are free: {advice}"
         )
     limit = None if on_cpu else (device.memory_stats() or {}).get("bytes_limit")
     if limit is not None and plan.bytes_of_one_worker > SPARE * limit:

@@ -102,6 +102,12 @@ class Predictor:
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _columns(self, rows: Any) -> dict[str, Sequence[Any]]:
+        if hasattr(rows, "to_dicts"):  # A frame of polars
+            rows = rows.to_dicts()
+        elif hasattr(rows, "to_dict"):  # or of pandas.
+            rows = rows.to_dict("records")
+        if isinstance(rows, str):
+            raise ValueError(f"{rows!r} is no list of rows: read the file first")
         if not len(rows):
             raise ValueError("there are no rows to predict: give at least one")
         if isinstance(rows[0], Mapping):

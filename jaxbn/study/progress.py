@@ -136,7 +136,9 @@ class Progress:
     def left(self) -> str:
         """The time left, in words; empty while it cannot be told."""
         all_of_it, done = sum(self.segments) - self.found, self.done - self.found
-        if self.since is None or not ESTIMATE_FROM * all_of_it <= done < all_of_it:
+        # While most programs compile, what trains says little of what will.
+        compiling = self.programs < self.num_programs and 2 * done < all_of_it
+        if self.since is None or compiling or not ESTIMATE_FROM * all_of_it <= done < all_of_it:
             return ""
         return f"{clock((time.perf_counter() - self.since) * (all_of_it / done - 1))} left"
 
@@ -161,7 +163,7 @@ class Progress:
         bar.add_column(ratio=1)
         bar.add_column(justify="right", width=4)
         bar.add_column(justify="right", min_width=12)
-        left = self.left() if self.programs else "compiling"
+        left = self.left() or ("compiling" if self.programs < self.num_programs else "")
         bar.add_row(ProgressBar(total=1, completed=self.share), f"{self.share:.0%}", Text(left))
         return Group(bar, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
 
@@ -188,7 +190,7 @@ class Cell:
         first, self.progress = self.progress is None, progress
         if first or time.perf_counter() - self.shown > CELL_EVERY:
             self.shown = time.perf_counter()
-            left = progress.left() if progress.programs else "compiling"
+            left = progress.left() or ("compiling" if progress.programs < progress.num_programs else "")
             told = " · ".join(part for part in (f"{progress.share:.0%}", left) if part)
             bar = f'<progress max="1" value="{progress.share:.3f}"></progress> {told}'
             self._show(progress.line(), f"<div>{bar}</div>{markup.line(progress.line())}")

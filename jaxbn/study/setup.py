@@ -217,6 +217,9 @@ def set_up(
     architecture = _architecture(space, listed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     metrics, rank_by = choose_metrics(settings.metric, dataset.task)
+    most, score = settings.target_score, metrics[rank_by]
+    if most is not None and (most > 1 if score.greater_is_better else most < 0):
+        raise UserError(f"target_score = {most:g} is beyond the best {score.name}: give one that can be reached")
     splits, notes = fold_rows(
         dataset,
         num_folds=settings.folds,

@@ -517,3 +517,12 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch, kin
         load_data(path)
     monkeypatch.setattr(content_of_files, "EXPANDED", 1 << 30)
     assert len(load_data(path, task="regression").target) == 1 << 20
+
+
+def test_text_of_which_nothing_is_learned_and_numbers_with_commas_are_noted(tmp_path):
+    rows = [f"2024-{1 + n % 12:02}-{1 + n // 2:02};{n % 4},5;{'ab'[n % 2]}\n" for n in range(40)]
+    (tmp_path / "t.csv").write_text("day;size;kind\n" + "".join(rows) + rows[0])
+    notes = " | ".join(load_data(tmp_path / "t.csv").notes)
+    assert "no text occurs 5 times, so nothing is learned from it (make numbers of dates): 'day'" in notes
+    assert "decimal commas, and is read as text (write points): 'size'" in notes
+    assert not [note for note in load_data("iris").notes if "commas" in note or "occurs" in note]

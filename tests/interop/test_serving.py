@@ -7,6 +7,7 @@ import sys
 
 import jax
 import numpy as np
+import polars as pl
 import pytest
 
 from jaxbn.cli import main
@@ -149,6 +150,18 @@ def test_words_of_a_table(tmp_path):
     with pytest.raises(UserError, match="columns of text"):
         pytest.importorskip("onnx")
         to_onnx(Served.of(model))
+
+
+def test_frames_are_rows_by_name(tmp_path):
+    pd = pytest.importorskip("pandas")
+    (tmp_path / "t.csv").write_text(TABLE)
+    model = model_of(load_data(tmp_path / "t.csv"))
+    served = predictor_of(tmp_path, model)
+    frame = pl.read_csv(tmp_path / "t.csv").head(5)
+    for rows in (frame, pd.DataFrame(frame.to_dict(as_series=False))):
+        assert served.predict(rows).tolist() == list(model.predict(rows))
+    with pytest.raises(ValueError, match=r"'t\.csv' is no list of rows"):
+        served.predict("t.csv")
 
 
 def test_several_numbers(tmp_path):

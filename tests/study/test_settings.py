@@ -2,6 +2,7 @@
 
 import pytest
 
+import jaxbn
 from jaxbn.errors import UserError
 from jaxbn.search import Config, Space
 from jaxbn.study.settings import Settings, enqueued, settings_of
@@ -57,3 +58,9 @@ def test_what_makes_sense_is_taken():
     first, second = enqueued(settings, Space(num_layers=1))
     assert (first.learning_rate, first.num_layers) == (0.1, 1) and second is config
     assert Settings(enqueue=[]).enqueue == [] and settings_of({"time_budget": 60}).time_budget == 60
+
+
+@pytest.mark.parametrize(("metric", "score"), [("accuracy", 80), ("loss", -1)])
+def test_a_target_that_no_score_reaches_is_refused(metric, score):
+    with pytest.raises(UserError, match=f"target_score = {score} is beyond the best {metric}"):
+        jaxbn.plan(None, "iris", metric=metric, target_score=score)
