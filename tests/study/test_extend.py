@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_the_run_finished(tmp_path, monkeypatch):
         ({}, 7, "has 8 configs, more than num_configs = 7"),
         ({"sampler": "grid", "num_configs": 12}, 40, "a grid is whole"),
         ({"time_budget": 60.0}, 13, "ends at its time_budget of 60"),
-        ({"target_score": 2.0}, 13, "ends at its target_score of 2"),
+        ({"target_score": 1.0}, 13, "ends at its target_score of 1"),
     ],
 )
 def test_what_cannot_be_extended(tmp_path, settings, asked, said):

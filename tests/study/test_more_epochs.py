@@ -347,7 +347,7 @@ COSINE = {"decay_kind": "cosine", "hidden_units": 4}
         ("all", {"keep_states": True}, 9.5, "num_epochs = 9.5 is no whole number"),
         ("all", {"keep_states": True}, "9", "num_epochs = '9' is no whole number"),
         ("all", {"time_budget": 60.0}, 9, "the run ends at its time_budget of 60, however many"),
-        ("all", {"target_score": 2.0}, 9, "the run ends at its target_score of 2, however many"),
+        ("all", {"target_score": 1.0}, 9, "the run ends at its target_score of 1, however many"),
         ("all", {"enqueue": [COSINE, COSINE]}, 9, "2 of 8 configs have a cosine decay, which ends at 4 epochs"),
         (
             "halving, from a rung",
