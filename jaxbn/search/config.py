@@ -2,21 +2,17 @@
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import ACTIVATIONS, DECAY_KINDS, NORMALIZATIONS, OPTIMIZERS, Architecture
 from jaxbn.search.domains import Choice, Float, Int, plain
-from jaxbn.search.hyperparameter import Hyperparameter, legal
+from jaxbn.search.hyperparameter import Hyperparameter, check_value
 
 MOMENTA = ("momentum", "nesterov", "momentum_ewa")
 ADAMS = ("adam", "adamw")
 ADAMW_WEIGHT_DECAY = 1e-4
-
-LEAST, MOST = 2.0**-126, 1 - 2.0**-24
-"""The smallest number above 0, and the largest below 1, that float32 keeps apart from them on all devices."""
 
 
 def _field(default: Any, *row: Any, **columns: Any) -> Any:
@@ -252,8 +248,10 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in HYPERPARAMETERS:
-            value = plain(getattr(self, name))
-            object.__setattr__(self, name, value)
+            given = getattr(self, name)
+            value = plain(given)
+            if value is not given:
+                object.__setattr__(self, name, value)
             check(name, value)
         for name, value in self.own:
             check_own(name, value, self.architecture)
@@ -378,26 +376,7 @@ def check(name: str, value: Any) -> None:
     Raises:
         UserError: with the values it can have.
     """
-    row = HYPERPARAMETERS[name]
-    if value is None and row.optional:
-        return
-    if row.kind is str:
-        if value not in row.options:
-            raise unknown(f"value of {name}", value, row.options)
-        return
-    numbers: tuple[Any, ...] = value if name == "hidden_units" and isinstance(value, tuple) else (value,)
-    for number in numbers:
-        whole = isinstance(number, int) and not isinstance(number, bool)
-        if not (whole or (row.kind is float and isinstance(number, float))):
-            expected = "a whole number" if row.kind is int else "a number"
-            raise UserError(f"{name} = {number!r} is not {expected}: expected {legal(row)}")
-        above = row.low < number if row.open_low else row.low <= number
-        # A whole number may be beyond what a float holds.
-        below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
-        if not (above and below):
-            raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
-        if (row.open_low and number < LEAST) or (row.open_high and number > MOST * row.high):
-            raise UserError(f"{name} = {number!r} is {number:.0f} in the 32 bits of training: expected {legal(row)}")
+    check_value(name, value, HYPERPARAMETERS[name])
 
 
 def check_own(name: str, value: Any, architecture: Architecture | None) -> None:

@@ -1,13 +1,19 @@
 """What the table says of one hyperparameter."""
 
 import dataclasses
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jaxbn.errors import UserError, unknown
 from jaxbn.search.domains import Domain
 
 if TYPE_CHECKING:
     from jaxbn.search.config import Config
+
+
+LEAST, MOST = 2.0**-126, 1 - 2.0**-24
+"""The smallest number above 0, and the largest below 1, that float32 keeps apart from them on all devices."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,3 +74,35 @@ def legal(row: Hyperparameter) -> str:
         return f"{noun} {'>' if row.open_low else '>='} {row.low:g}"
     high = f"{row.high:g}".replace("e+0", "e")
     return f"{noun} in {'(' if row.open_low else '['}{row.low:g}, {high}{')' if row.open_high else ']'}"
+
+
+def check_value(name: str, value: Any, row: Hyperparameter) -> None:
+    """Refuse a value that a hyperparameter cannot have.
+
+    Args:
+        name: what it is called.
+        value: what was given.
+        row: what the table says of it.
+
+    Raises:
+        UserError: with the values it can have.
+    """
+    if value is None and row.optional:
+        return
+    if row.kind is str:
+        if value not in row.options:
+            raise unknown(f"value of {name}", value, row.options)
+        return
+    numbers: tuple[Any, ...] = value if name == "hidden_units" and isinstance(value, tuple) else (value,)
+    for number in numbers:
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not (whole or (row.kind is float and isinstance(number, float))):
+            expected = "a whole number" if row.kind is int else "a number"
+            raise UserError(f"{name} = {number!r} is not {expected}: expected {legal(row)}")
+        above = row.low < number if row.open_low else row.low <= number
+        # A whole number may be beyond what a float holds.
+        below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
+        if not (above and below):
+            raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
+        if (row.open_low and number < LEAST) or (row.open_high and number > MOST * row.high):
+            raise UserError(f"{name} = {number!r} is {number:.0f} in the 32 bits of training: expected {legal(row)}")
