@@ -43,7 +43,7 @@ DIVERGED_ABOVE = 1e3
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A program is ready.
+    """A program is ready on a device.
 
     Attributes:
         program: which one.
@@ -110,11 +110,11 @@ class Trainer:
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
         self.draw = _draws(seed, plan)
         self.fresh: dict[Program, PyTree] = {}
-        self.free, self.lock = list(self.devices), threading.Lock()
-        self.stopping, self.leaving = threading.Event(), threading.Event()
+        self.free, self.busy, self.lock = list(self.devices), 0, threading.Lock()
+        self.stopping, self.late, self.leaving = threading.Event(), threading.Event(), threading.Event()
         self.compiling = ThreadPoolExecutor(compilers(), thread_name_prefix="compile")
         self.training = ThreadPoolExecutor(len(self.devices), thread_name_prefix="train")
-        self.ready: dict[Program, Future[bool]] = {}
+        self.ready: dict[tuple[Program, Device], Future[bool]] = {}
         self.begun: dict[int, TileResult] = {}
         """By the number of its first trial, what each tile has learned whose result has not been taken."""
 
@@ -155,9 +155,9 @@ class Trainer:
         """
         self.stop()
         ends = time.perf_counter() + seconds
-        while len(self.free) < len(self.devices) and time.perf_counter() < ends:
+        while self.busy and time.perf_counter() < ends:
             time.sleep(0.01)
-        return len(self.free) == len(self.devices)
+        return not self.busy
 
     def train(
         self, tiles: Sequence[Tile], *, idle: Callable[[], None] = lambda: None
@@ -186,37 +186,45 @@ class Trainer:
                 self.begun.pop(result.trials[0], None)
                 yield result
             del result
+        if self.late.is_set():
+            self.stop()
 
     def _submit(self, program: Program) -> None:
-        if program not in self.ready:
-            self.ready[program] = self.compiling.submit(self._in_context, self._compile, program)
+        for device in dict.fromkeys(self.devices):
+            if (program, device) not in self.ready:
+                self.ready[program, device] = self.compiling.submit(self._in_context, self._compile, program, device)
 
-    def _in_context(self, work: Callable[[Any], Any], what: Any) -> Any:
+    def _in_context(self, work: Callable[..., Any], *what: Any) -> Any:
         with jax.enable_x64(self.x64):  # The setting is thread-local.
-            return work(what)
+            return work(*what)
 
-    def _compile(self, program: Program) -> bool:
+    def _compile(self, program: Program, device: Device) -> bool:
+        """Whether there is time for it: what could not be used any more before time is up is not begun."""
         began = time.perf_counter()
         fresh = program.tile_size == self.plan.tile_size(program.spec, 0)
         needed = [program, of_evaluate(program), *([of_init(program)] if fresh else [])]
-        for device in dict.fromkeys(self.devices):
-            for one in needed:
-                # What could not be used any more before time is up is not begun.
-                if time.perf_counter() + self.plan.rates.compile > self.deadline:
-                    self.stop()
-                if self.stopped:
-                    return False
-                executable(one, device)
+        for one in needed:
+            if time.perf_counter() + self.plan.rates.compile > self.deadline:
+                self.late.set()
+            if self.late.is_set() or self.stopped:
+                return False
+            executable(one, device)
         self.on_event(Compiled(program, began, time.perf_counter() - began))
         return True
 
     def _train_one(self, tile: Tile) -> TileResult | None:
-        if not self.ready[tile.program].result() or self.stopped:
-            return tile.begun
         with self.lock:
             device = self.free.pop()
         try:
-            return self._train(tile, device)
+            if not self.ready[tile.program, device].result() or self.stopped:
+                return tile.begun
+            with self.lock:
+                self.busy += 1
+            try:
+                return self._train(tile, device)
+            finally:
+                with self.lock:
+                    self.busy -= 1
         finally:
             with self.lock:
                 self.free.append(device)

@@ -17,6 +17,7 @@ from rich.text import Text
 from jaxbn import markup
 
 if TYPE_CHECKING:
+    from jaxbn.engine.programs import Program
     from jaxbn.engine.run import Event, TileEpoch
     from jaxbn.nn.metrics import Metric
     from jaxbn.study.loop import Ranked, Resumed
@@ -41,7 +42,7 @@ class Progress:
         num_programs: to be compiled.
         metric: what ranks.
         rank_by: its place among the scores.
-        programs: that are ready.
+        compiled: programs that are ready, on one device at least.
         epochs: trained, of all trials together.
         ranked: segments that have ended.
         done: planned epochs that have been trained or are not needed any more.
@@ -59,7 +60,7 @@ class Progress:
     num_programs: int
     metric: "Metric"
     rank_by: int
-    programs: int = 0
+    compiled: "set[Program]" = dataclasses.field(default_factory=set)
     epochs: int = 0
     ranked: int = 0
     done: int = 0
@@ -94,7 +95,7 @@ class Progress:
         from jaxbn.study.loop import Ranked, Resumed
 
         if isinstance(event, Compiled):
-            self.programs += 1
+            self.compiled.add(event.program)
             self.since = self.since or time.perf_counter()
         elif isinstance(event, Ranked):
             self.ranked += 1
@@ -129,6 +130,11 @@ class Progress:
         return self.before + len(self.ended)
 
     @property
+    def compiling(self) -> bool:
+        """Whether programs are still to come."""
+        return len(self.compiled) < self.num_programs
+
+    @property
     def share(self) -> float:
         """Of the work that is done, from 0 to 1."""
         return min(self.done / sum(self.segments), 1.0)
@@ -137,7 +143,7 @@ class Progress:
         """The time left, in words; empty while it cannot be told."""
         all_of_it, done = sum(self.segments) - self.found, self.done - self.found
         # While most programs compile, what trains says little of what will.
-        compiling = self.programs < self.num_programs and 2 * done < all_of_it
+        compiling = self.compiling and 2 * done < all_of_it
         if self.since is None or compiling or not ESTIMATE_FROM * all_of_it <= done < all_of_it:
             return ""
         return f"{clock((time.perf_counter() - self.since) * (all_of_it / done - 1))} left"
@@ -152,7 +158,7 @@ class Progress:
                 f"{self.epochs:,} epoch{'s' * (self.epochs != 1)}",
                 best,
                 f"{len(self.diverged)} diverged" if self.diverged else "",
-                f"{self.programs} of {self.num_programs} programs",
+                f"{len(self.compiled)} of {self.num_programs} programs",
             )
             if part
         )
@@ -163,7 +169,7 @@ class Progress:
         bar.add_column(ratio=1)
         bar.add_column(justify="right", width=4)
         bar.add_column(justify="right", min_width=12)
-        left = self.left() or ("compiling" if self.programs < self.num_programs else "")
+        left = self.left() or ("compiling" if self.compiling else "")
         bar.add_row(ProgressBar(total=1, completed=self.share), f"{self.share:.0%}", Text(left))
         return Group(bar, Text(self.line(), style="dim", no_wrap=True, overflow="ellipsis"))
 
@@ -190,7 +196,7 @@ class Cell:
         first, self.progress = self.progress is None, progress
         if first or time.perf_counter() - self.shown > CELL_EVERY:
             self.shown = time.perf_counter()
-            left = progress.left() or ("compiling" if progress.programs < progress.num_programs else "")
+            left = progress.left() or ("compiling" if progress.compiling else "")
             told = " · ".join(part for part in (f"{progress.share:.0%}", left) if part)
             bar = f'<progress max="1" value="{progress.share:.3f}"></progress> {told}'
             self._show(progress.line(), f"<div>{bar}</div>{markup.line(progress.line())}")

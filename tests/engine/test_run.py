@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import threading
+import time
 
 import jax
 import numpy as np
@@ -252,6 +253,22 @@ def test_closing_early_stops_the_workers():
     next(results)
     results.close()
     assert not set(threading.enumerate()) - before
+
+
+def test_a_compile_that_would_be_late_keeps_no_tile_from_training():
+    configs = [config(1e-2, num_layers=layers) for layers in (1, 2)]
+    plan, soon = plan_of(configs), time.perf_counter() + 1e4
+    assert len(plan.programs) == 2
+
+    def slower_from_now_on(event):
+        if isinstance(event, Compiled):
+            trainer.plan = dataclasses.replace(plan, rates=dataclasses.replace(plan.rates, compile=2e4))
+
+    with Trainer(plan, [data()], seed=0, on_event=slower_from_now_on, deadline=soon) as trainer:
+        (result,) = trainer.train(plan.tiles)
+        assert result.epochs.tolist() == [NUM_EPOCHS]
+        # What comes next would need the others.
+        assert trainer.stopped
 
 
 def test_x64_reaches_the_workers():

@@ -85,7 +85,7 @@ def test_the_time_left(monkeypatch):
     assert seen.left() == ""
     seen.record(epoch([0], 1, [0.5]))
     assert seen.left() == "", "most programs are not ready"
-    seen.programs = 3
+    seen.compiled.update(range(3))
     assert seen.left() == "1:30 left"
 
 
@@ -93,7 +93,8 @@ def test_the_time_left_of_a_sweep_that_goes_on_is_of_what_it_has_left(monkeypatc
     monkeypatch.setattr(progress.time, "perf_counter", lambda: 40.0)
     seen = of(num_trials=10, num_epochs=2)
     seen.record(Resumed(epochs=10, ended=5, ranked=0))
-    seen.since, seen.programs = 10.0, 3
+    seen.since = 10.0
+    seen.compiled.update(range(3))
     assert seen.share == 0.5 and seen.left() == ""
     seen.record(epoch([5, 6], 1, [0.5, 0.5]))
     # Two epochs of the ten that were left in 30 s.
