@@ -29,7 +29,8 @@ from jaxbn.engine.work import network
 from jaxbn.nn import train
 from jaxbn.search import Config, Space, split
 from jaxbn.study.settings import Settings
-from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.settle import set_up
+from jaxbn.study.setup import Setup
 from jaxbn.study.sweep import sweep
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jaxbn.study.results import Results
     from jaxbn.study.retrain import retrain
     from jaxbn.study.settings import Settings
-    from jaxbn.study.setup import plan
+    from jaxbn.study.settle import plan
     from jaxbn.study.sweep import resume, sweep
 
 __version__ = "0.1.0"
@@ -47,7 +47,7 @@ _HOME = {
     "minimize": "jaxbn.nn.minimize",
     "mlp": "jaxbn.nn",
     "optimizers": "jaxbn.nn",
-    "plan": "jaxbn.study.setup",
+    "plan": "jaxbn.study.settle",
     "replay": "jaxbn.study.replay",
     "resume": "jaxbn.study.sweep",
     "retrain": "jaxbn.study.retrain",

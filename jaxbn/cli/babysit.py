@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> int:
         arguments: which network, and what is to be kept.
 
     Returns:
-        Exit status 0.
+        Exit status 0; 2 where a command was refused that nobody saw being refused, because it was piped in.
 
     Raises:
         UserError: the data, the hyperparameters or the log are not what they should be. Mistakes at the prompt are
@@ -92,8 +92,8 @@ def run(arguments: Arguments) -> int:
     if panda.notes:
         console.print(board.notes(panda.notes))
     if recorded is None:
-        tend(panda, console, arguments.log)
-        return 0
+        refused = tend(panda, console, arguments.log)
+        return 2 if refused and not sys.stdin.isatty() else 0
     console.print(Text(str(panda.log)), Text(), Text(repr(panda)), sep="\n")
     same = "the same numbers as" if panda.log == recorded else "other numbers than"
     console.print(Text(f"\nEvery epoch was done again, with {same} in {arguments.replay}."), soft_wrap=True)
@@ -102,38 +102,44 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def tend(panda: "Panda", console: Console, log: Path | None) -> None:
+def tend(panda: "Panda", console: Console, log: Path | None) -> int:
     """Do what is typed, line by line, and answer.
 
     Args:
         panda: the network.
         console: for the answers.
         log: where to keep the log, written anew after each command.
+
+    Returns:
+        How many commands were refused.
     """
+    refused = 0
     console.print(Text(repr(panda)), Text("help shows what can be typed.", style="dim"), sep="\n")
-    for words in commands(lambda: f"{panda.current} {panda.epoch}> ", console):
-        name, *rest = words
+    for line in lines(lambda: f"{panda.current} {panda.epoch}> ", console):
+        name = ""
         try:
-            if name not in COMMANDS:
+            name, *rest = words_of(line) or [""]
+            if name and name not in COMMANDS:
                 raise unknown("command", name, COMMANDS)
-            answer = COMMANDS[name].run(panda, rest)
+            answer = COMMANDS[name].run(panda, rest) if name else ""
         except UserError as error:
-            answer = str(error)
+            answer, refused = str(error), refused + 1
         except KeyboardInterrupt:
             answer = f"stopped\n{panda!r}"
         if log is not None:
             try:
                 panda.log.save(log)
             except UserError as error:
-                answer = f"{answer}\n{error}"
+                answer, refused = f"{answer}\n{error}", refused + 1
         if answer:
             console.print(Text(answer), soft_wrap=True)
         if name == "quit":
-            return
+            break
+    return refused
 
 
-def commands(prompt: Callable[[], str], console: Console) -> Iterator[list[str]]:
-    """The words of each line that is typed or piped in, until the input ends."""
+def lines(prompt: Callable[[], str], console: Console) -> Iterator[str]:
+    """What is typed or piped in, until the input ends."""
     typed = sys.stdin.isatty()
     if typed:
         with contextlib.suppress(ImportError):
@@ -149,13 +155,19 @@ def commands(prompt: Callable[[], str], console: Console) -> Iterator[list[str]]
         if not typed:
             # What was piped in is part of the story that the output tells.
             console.print(Text(f"{prompt()}{line}"), soft_wrap=True)
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError as error:
-            console.print(Text(f"{line!r} has a quotation that does not end ({error}): close it"), soft_wrap=True)
-            continue
-        if words:
-            yield words
+        yield line
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line, without a remark.
+
+    Raises:
+        UserError: a quotation in it does not end.
+    """
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise UserError(f"{line!r} has a quotation that does not end ({error}): close it") from error
 
 
 def assignment(word: str) -> tuple[str, Any]:

@@ -24,7 +24,7 @@ def run(experiment: Experiment) -> int:
     with display(f"Starting JAX and reading {experiment.data}"):
         from jaxbn.engine.cache import keep_programs
         from jaxbn.study import run_dir
-        from jaxbn.study.setup import set_up
+        from jaxbn.study.settle import set_up
 
         if experiment.out is not None:
             run_dir.check_free(experiment.out, overwrite=experiment.overwrite)

@@ -10,9 +10,9 @@ from tyro.conf import Positional, arg
 
 from jaxbn.cli.doctor import examine
 from jaxbn.cli.options import Flag, MaybeCount
-from jaxbn.cli.sweep import resumable, tell
+from jaxbn.cli.sweep import begin, resumable, tell
 from jaxbn.study.interrupt import interrupts
-from jaxbn.study.progress import Progress, display
+from jaxbn.study.progress import display
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +65,12 @@ def run(arguments: Arguments, *, started: float) -> int:
                 num_configs=arguments.num_configs,
                 num_epochs=arguments.num_epochs,
                 devices=arguments.devices,
-                on_start=lambda setup: shown.follow(Progress.of(setup)),
+                on_start=lambda setup: begin(shown, setup),
                 on_event=shown.record,
                 import_seconds=time.perf_counter() - started,
             )
     there = arguments.num_configs in (None, request.num_configs), arguments.num_epochs in (None, request.num_epochs)
     if finished and all(there):
         print(f"{arguments.run} is finished: nothing was trained.", file=sys.stderr)
-    tell(results, arguments.run, as_json=arguments.json)
+    tell(results, arguments.run, shown.noted, as_json=arguments.json)
     return 0

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -17,10 +17,11 @@ from jaxbn.cli.doctor import examine
 from jaxbn.cli.experiment import Experiment, dataset_of, settings_of, space_of
 from jaxbn.errors import UserError
 from jaxbn.study.interrupt import interrupts
-from jaxbn.study.progress import Progress, display
+from jaxbn.study.progress import Display, Progress, display
 
 if TYPE_CHECKING:
     from jaxbn.study.results import Results
+    from jaxbn.study.setup import Setup
 
 TOP = 5
 
@@ -57,21 +58,29 @@ def run(experiment: Experiment, *, started: float) -> int:
                     dataset,
                     run_dir=out,
                     overwrite=experiment.overwrite,
-                    on_start=lambda setup: shown.follow(Progress.of(setup)),
+                    on_start=lambda setup: begin(shown, setup),
                     on_event=shown.record,
                     import_seconds=time.perf_counter() - started,
                     **vars(settings),
                 )
-    tell(results, out, as_json=experiment.json)
+    tell(results, out, shown.noted, as_json=experiment.json)
     return 0
 
 
-def tell(results: "Results", out: Path, *, as_json: bool) -> None:
-    """Print what came of a sweep: a report, or one JSON object."""
+def begin(shown: Display, setup: "Setup") -> None:
+    """Print what was noticed about the data, while it is early enough to stop, and show progress from now on."""
+    for note in setup.notes:
+        shown.console.print(Text(f"note: {note}"), soft_wrap=True)
+    shown.noted = setup.notes
+    shown.follow(Progress.of(setup))
+
+
+def tell(results: "Results", out: Path, noted: Sequence[str], *, as_json: bool) -> None:
+    """Print what came of a sweep: a report without what has been noted before, or one JSON object."""
     if as_json:
         print(json.dumps({**results.summary.to_json(), "run": str(out)}, allow_nan=False))
     else:
-        report(results, out)
+        report(results, out, [note for note in results.summary.notes if note not in noted])
 
 
 @contextlib.contextmanager
@@ -146,11 +155,11 @@ def new_place(wanted: Path) -> Path:
     raise AssertionError
 
 
-def report(results: "Results", out: Path) -> None:
+def report(results: "Results", out: Path, notes: Sequence[str]) -> None:
     """Print what came of a sweep."""
     console = board.stdout()
-    if results.summary.notes:
-        console.print(board.notes(results.summary.notes), Text())
+    if notes:
+        console.print(board.notes(notes), Text())
     console.print(board.ranking(results, TOP, console.width), Text())
     console.print(board.comparison(results), Text())
     console.print(Text(board.duration(results.seconds)))

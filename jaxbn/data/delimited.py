@@ -159,4 +159,4 @@ def _has_header(columns: "list[pl.Series]") -> bool:
     never = all(first not in set(column.to_list()) for first, column in zip(firsts, below, strict=True))
     # 0, 1, 2 and so on are what a frame without names writes; two of them may be chance.
     unnamed = len(others) > 2 and others == [str(number) for number in range(len(others))]
-    return (all(is_text) or unnamed) and never and len(set(firsts)) == len(firsts) and len(columns[0]) > 1
+    return (all(is_text) or unnamed) and never and len(set(firsts)) == len(firsts)

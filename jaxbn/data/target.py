@@ -132,7 +132,7 @@ def _classes(labels: np.ndarray, boolean: bool, name: str, notes: tuple[str, ...
     known = labels[present].tolist()
     distinct = sorted(set(known))
     if len(known) == 1:
-        raise UserError(f"{whose} is known in one row only, as {known[0]!r}: give more examples; a header is none")
+        raise UserError(f"{whose} is known in one row only, as {known[0]!r}: give more examples")
     if len(distinct) == 1:
         raise UserError(f"{whose} has one class, {distinct[0]!r}, in all {len(known)} rows: choose another column")
     if len(distinct) > most_classes(len(known)):

@@ -67,7 +67,7 @@ class Origin:
                 drop=reading.dropped,
                 group=reading.group,
                 header=reading.header,
-                test=self.test_source,
+                test=self._test_source(source),
             )
         if fingerprint(dataset) != self.fingerprint:
             raise UserError(
@@ -75,3 +75,16 @@ class Origin:
                 "give the data as they were, or start anew"
             )
         return dataset
+
+    def _test_source(self, source: Any) -> str | None:
+        """Where the test set is: where it was, or beside the data, since folders are moved whole."""
+        before = self.test_source
+        if before is None or not Path(before).is_absolute() or Path(before).exists():
+            return before
+        if isinstance(source, str | Path):
+            beside = Path(source).expanduser().with_name(Path(before).name)
+            if beside.exists():
+                return str(beside)
+        raise UserError(
+            f"the test data of the sweep or panda, {before!r}, are not there any more: put them beside the data"
+        )

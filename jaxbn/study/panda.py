@@ -18,7 +18,7 @@ from jaxbn.study.logbook import MAIN, Intervention, Log, Start
 from jaxbn.study.origin import Origin
 from jaxbn.study.replay import curves_frame
 from jaxbn.study.settings import Settings
-from jaxbn.study.setup import set_up
+from jaxbn.study.settle import set_up
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -219,6 +219,7 @@ class Display:
         live: the moving part of a terminal; None where there is none.
         cell: the output of a notebook; None where there is none.
         progress: None before training.
+        noted: what has been printed already of what was noticed about the data.
         spoke: when the last plain line was printed, by `time.perf_counter`.
         lock: events come from several threads.
     """
@@ -227,6 +228,7 @@ class Display:
     live: Live | None
     cell: Cell | None = None
     progress: Progress | None = None
+    noted: Sequence[str] = ()
     spoke: float = dataclasses.field(default_factory=time.perf_counter)
     lock: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 

@@ -20,7 +20,8 @@ from jaxbn.study.architecture import from_record, recorded
 from jaxbn.study.leg import Lengthened
 from jaxbn.study.origin import Origin
 from jaxbn.study.settings import Settings, enqueued
-from jaxbn.study.setup import Settled, Setup, set_up
+from jaxbn.study.settle import Settled, set_up
+from jaxbn.study.setup import Setup
 from jaxbn.study.summary import Request
 
 FREE = ("devices",)

@@ -293,6 +293,9 @@ def unfinished(folder: Path) -> UserError:
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
+    if not (folder / "run.json").is_file():
+        what = "holds no run" if folder.exists() else "is not there"
+        raise UserError(f"{str(folder)!r} {what}: give a folder that jaxbn sweep wrote")
     return read_json(folder / "run.json", format=FORMAT, version=VERSION)
 
 

@@ -25,7 +25,8 @@ from jaxbn.study.origin import Origin
 from jaxbn.study.request import architecture_of, check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
-from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.settle import set_up
+from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 from jaxbn.study.summary import Request
 

@@ -114,7 +114,7 @@ def test_a_mistake_gets_a_sentence_and_the_prompt_goes_on(here, typed):
         "": "",
     }
     status, told = typed("\n".join([*mistakes, "show"]))
-    assert status == 0 and told.err == ""
+    assert status == 2 and told.err == ""
     for line, words in mistakes.items():
         assert words in told.out, line
     assert "Traceback" not in told.out

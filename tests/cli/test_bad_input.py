@@ -157,7 +157,7 @@ def test_enqueued_configurations(here, capsys, toml, words):
         ("", ["empty"]),
         ("u,v,kind\n1,2,a\n1,2\n3,4,b\n", ["line 3"]),
         ("u,v,kind\n" + "1,2,a\n" * 20, ["one class", "'a'"]),
-        ("u,v,kind\n", ["one row only", "a header is none"]),
+        ("u,v,kind\n", ["a header and no rows", "a row per example"]),
         (
             "u,v,kind\n" + "".join(f"{i},2,name{i}\n" for i in range(60)),
             ["60 classes", "is this regression?"],

@@ -42,7 +42,8 @@ from jaxbn.study.fitted import FittedModel
 from jaxbn.study.logbook import Log
 from jaxbn.study.run_dir import request_in
 from jaxbn.study.settings import enqueued
-from jaxbn.study.setup import Setup, set_up
+from jaxbn.study.settle import set_up
+from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 
 SLOW = 5.0

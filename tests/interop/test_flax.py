@@ -31,7 +31,7 @@ from jaxbn.study.loop import Resumed
 from jaxbn.study.results import Results
 from jaxbn.study.retrain import retrain
 from jaxbn.study.settings import Settings
-from jaxbn.study.setup import set_up
+from jaxbn.study.settle import set_up
 
 
 class Net(nn.Module):

@@ -49,7 +49,7 @@ def test_somewhere_else(run, tmp_path, capsys):
     ("argv", "words"),
     [
         ([], ["RUN must be given"]),
-        (["nowhere"], ["nowhere", "give a folder that jaxbn wrote"]),
+        (["nowhere"], ["nowhere", "give a folder that jaxbn sweep wrote"]),
         (["RUN", "--out", "table.csv"], ["'table.csv'", "give a name in .html"]),
         (["RUN", "--out", "good.csv/report.html"], ["cannot write the report", "choose another place"]),
         (["RUN", "--ovrwrite"], ["did you mean --overwrite?"]),

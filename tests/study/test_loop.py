@@ -16,7 +16,7 @@ from jaxbn.errors import UserError
 from jaxbn.search import Choice, Config, Float, Int, Space, from_values
 from jaxbn.search.propose import grid, random
 from jaxbn.study.loop import Ranked
-from jaxbn.study.setup import LINEAR, NUM_LINEAR
+from jaxbn.study.settle import LINEAR, NUM_LINEAR
 
 EPOCHS = 9
 SPACE = Space(
@@ -94,7 +94,7 @@ def test_states_that_cannot_survive_do_not_wait(monkeypatch, name, settings):
 
 def test_the_ladder_changes_rounding_alone():
     # T = 4 at first, 1 for the survivors: forced by a plan that the test makes.
-    from jaxbn.study import setup as module
+    from jaxbn.study import settle as module
 
     space = Space(learning_rate=Float(1e-3, 0.03, scale="log"), hidden_units=12, num_layers=1, batch_size=32)
     original = module.plan_tiles

@@ -35,3 +35,21 @@ def test_a_file_that_was_moved_is_given_again(tmp_path, monkeypatch):
         assert fingerprint(found) == origin.fingerprint and Origin.of(found) == origin
     with pytest.raises(UserError, match="there is no file"):
         origin.read(tmp_path / "data.csv")
+
+
+def test_a_test_file_is_found_beside_data_that_were_moved(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    table = FRAME.with_columns(y=pl.Series(list("abab" * 2)))
+    table.write_csv(old / "learn.csv")
+    table.reverse().write_csv(old / "judge.csv")
+    origin = Origin.of(load_data(old / "learn.csv", test=old / "judge.csv"))
+    old.rename(new)
+    found = origin.read(new / "learn.csv")
+    assert Origin.of(found) == origin and found.test_source == str(new / "judge.csv")
+    (new / "judge.csv").unlink()
+    with pytest.raises(UserError, match=r"judge\.csv', are not there any more: put them beside the data"):
+        origin.read(new / "learn.csv")
+    table.write_csv(new / "judge.csv")
+    with pytest.raises(UserError, match="are not those of the sweep"):
+        origin.read(new / "learn.csv")

@@ -30,7 +30,7 @@ from jaxbn.study.records import Records
 from jaxbn.study.replay import replay
 from jaxbn.study.retrain import retrain
 from jaxbn.study.run_dir import request_in
-from jaxbn.study.setup import NUM_LINEAR, set_up
+from jaxbn.study.settle import NUM_LINEAR, set_up
 from jaxbn.study.state import SweepState
 
 SPACE = Space(
