@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> int:
         arguments: which network, and what is to be kept.
 
     Returns:
-        Exit status 0; 2 where a command was refused that nobody saw being refused, because it was piped in.
+        Exit status 0; 2 where commands were piped in and one was refused, or the log is not whole.
 
     Raises:
         UserError: the data, the hyperparameters or the log are not what they should be. Mistakes at the prompt are
@@ -111,9 +111,9 @@ def tend(panda: "Panda", console: Console, log: Path | None) -> int:
         log: where to keep the log, written anew after each command.
 
     Returns:
-        How many commands were refused.
+        How many commands were refused, the last keeping of the log included.
     """
-    refused = 0
+    refused, unsaved = 0, 0
     console.print(Text(repr(panda)), Text("help shows what can be typed.", style="dim"), sep="\n")
     for line in lines(lambda: f"{panda.current} {panda.epoch}> ", console):
         name = ""
@@ -129,13 +129,14 @@ def tend(panda: "Panda", console: Console, log: Path | None) -> int:
         if log is not None:
             try:
                 panda.log.save(log)
+                unsaved = 0
             except UserError as error:
-                answer, refused = f"{answer}\n{error}", refused + 1
+                answer, unsaved = f"{answer}\n{error}", 1
         if answer:
             console.print(Text(answer), soft_wrap=True)
         if name == "quit":
             break
-    return refused
+    return refused + unsaved
 
 
 def lines(prompt: Callable[[], str], console: Console) -> Iterator[str]:
