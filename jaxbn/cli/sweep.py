@@ -86,22 +86,25 @@ def tell(results: "Results", out: Path, noted: Sequence[str], *, as_json: bool) 
 @contextlib.contextmanager
 def resumable(out: Path) -> Iterator[None]:
     """Let an interrupt say how to go on, if there is a run to go on with."""
+    before = is_finished(out)
     try:
         yield
     except KeyboardInterrupt as stop:
-        if stop.args or not is_under_way(out):
+        finished = is_finished(out)
+        if stop.args or finished is None or (finished and before):
             raise
-        raise KeyboardInterrupt(f"interrupted; go on with it by jaxbn resume {quote(str(out))}") from stop
+        told = f"the run in {out} is finished" if finished else f"go on with it by jaxbn resume {quote(str(out))}"
+        raise KeyboardInterrupt(f"interrupted; {told}") from stop
 
 
-def is_under_way(out: Path) -> bool:
-    """Whether there is a run to go on with, rather than nothing or one that is finished."""
+def is_finished(out: Path) -> bool | None:
+    """Whether a run is finished; None where there is none."""
     from jaxbn.study.run_dir import request_in
 
     try:
-        return not request_in(out)[1]
+        return request_in(out)[1]
     except UserError:
-        return False
+        return None
 
 
 @contextlib.contextmanager

@@ -49,9 +49,11 @@ def run(arguments: Arguments) -> int:
     folder, number = trial_of(arguments.trial)
     with display("Starting JAX and reading the run") as shown:
         from jaxbn.engine.cache import keep_programs
-        from jaxbn.study.files import check_place, new_folder
+        from jaxbn.study.files import check_holds, check_place, new_folder
+        from jaxbn.study.fitted import FILES
         from jaxbn.study.results import Results
         from jaxbn.study.retrain import retrain
+        from jaxbn.study.run_dir import EXPORTED
         from jaxbn.study.score import choose_metrics
 
         results = Results.load(folder)
@@ -61,6 +63,10 @@ def run(arguments: Arguments) -> int:
             raise UserError(f"{str(out)!r} exists already: choose another --out, or add --overwrite")
         if out.exists() and not (out / "model.json").is_file():
             raise UserError(f"{str(out)!r} holds no model, so it is not overwritten: choose another --out")
+        if out.exists():
+            check_holds(out, (*FILES, EXPORTED))
+        if (out.parent / "run.json").is_file() and out.name == "best":
+            raise UserError(f"{str(out)!r} is for the winner of the run as it was swept: choose another --out")
         check_place(out)
         keep_programs()
         metrics, rank_by = choose_metrics(results.summary.metric, results.summary.task)

@@ -40,7 +40,8 @@ def check_memory(plan: Plan, device: Device) -> None:
     needed = plan.host_bytes + fixed
     if free is not None and needed > SPARE * free:
         if fixed > SPARE * free:
-            less = "fewer rows" if plan.data_bytes * 2 > fixed else "a smaller tile_size or fewer hidden units"
+            less = "a smaller tile_size, smaller batches or fewer hidden units"
+            less = "fewer rows" if plan.data_bytes * 2 > fixed else less
             raise UserError(
                 f"the data and the tiles that train at once need about {fixed / 1e9:.1f} GB of memory, and "
                 f"{free / 1e9:.1f} GB are free: give {less}"

@@ -223,7 +223,10 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Bytes of device memory: the data, and the state of the tiles that train at once, doubled while they step."""
+        """Bytes of device memory: the data, and the tiles that train at once.
+
+        While a tile steps, its state is there twice, and a mini-batch with what becomes of it.
+        """
         return self.data_bytes + self.rates.workers * self._tile_bytes
 
     @property
@@ -234,13 +237,19 @@ class Plan:
     @property
     def data_bytes(self) -> int:
         """Bytes of the rows of all folds."""
-        return sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + 2) for p in self.problems)
+        # Beside its inputs and its weight a row has a label, or numbers as targets.
+        targets = 1 if self.problem.task == "classification" else self.problem.num_outputs
+        return sum(4 * (p.train_rows + p.valid_rows) * (p.num_inputs + targets + 1) for p in self.problems)
 
     @property
     def _tile_bytes(self) -> int:
         """Of the largest."""
-        tiles = (p.tile_size * cost.bytes_per_member(p.spec, sizes_of(p.problem)) for p in self.programs)
-        return 2 * max(tiles, default=0)
+        sizes = sizes_of(self.problem)
+        tiles = (
+            p.tile_size * (2 * cost.bytes_per_member(p.spec, sizes) + cost.bytes_of_step(p.spec, sizes))
+            for p in self.programs
+        )
+        return max(tiles, default=0)
 
     @property
     def waiting_bytes(self) -> int:

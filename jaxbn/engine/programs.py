@@ -275,17 +275,30 @@ def _drawn(program: Program, real: Any) -> Variables:
 
 def executable(program: Program, device: Device) -> Callable[..., Any]:
     """The compiled program on a device; compiled at most once in a process."""
-    key = program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
+    key = _key(program, device)
     # Several programs compile at a time, and share those that draw weights and evaluate: whoever comes second waits.
     with _COMPILING.setdefault(key, threading.Lock()):
         try:
-            return _executable(*key)
+            found = _executable(*key)
+            _COMPILED.add(key)
+            return found
         finally:
             # Whoever comes now finds the program.
             _COMPILING.pop(key, None)
 
 
-_COMPILING: dict[tuple[Program, Device, bool], threading.Lock] = {}
+def is_compiled(program: Program, device: Device) -> bool:
+    """Whether a program has been compiled for a device in this process."""
+    return _key(program, device) in _COMPILED
+
+
+Key = tuple[Program, Device, bool]
+_COMPILING: dict[Key, threading.Lock] = {}
+_COMPILED: set[Key] = set()
+
+
+def _key(program: Program, device: Device) -> Key:
+    return program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
 
 
 # Each takes some ten maps of memory, of which Linux gives a process 65,530.

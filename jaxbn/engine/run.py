@@ -24,7 +24,7 @@ from jaxbn.engine import keys
 from jaxbn.engine.data import Data, place
 from jaxbn.engine.machine import compilers, workers
 from jaxbn.engine.plan import Plan
-from jaxbn.engine.programs import Program, Report, executable, fresh_opt_state, of_evaluate, of_init, start
+from jaxbn.engine.programs import Program, Report, executable, fresh_opt_state, is_compiled, of_evaluate, of_init, start
 from jaxbn.engine.tiles import Tile, TileResult, stacked
 from jaxbn.nn import train
 from jaxbn.nn.types import Device, Hyperparams, Metrics, PyTree, Spec, TrainState
@@ -203,8 +203,10 @@ class Trainer:
         began = time.perf_counter()
         fresh = program.tile_size == self.plan.tile_size(program.spec, 0)
         needed = [program, of_evaluate(program), *([of_init(program)] if fresh else [])]
+        # The rate is of programs for all devices, with all compilers at work.
+        takes = self.plan.rates.compile * compilers() / len(set(self.devices))
         for one in needed:
-            if time.perf_counter() + self.plan.rates.compile > self.deadline:
+            if time.perf_counter() + takes > self.deadline and not is_compiled(one, device):
                 self.late.set()
             if self.late.is_set() or self.stopped:
                 return False
@@ -214,7 +216,8 @@ class Trainer:
 
     def _train_one(self, tile: Tile) -> TileResult | None:
         with self.lock:
-            device = self.free.pop()
+            # The first: programs compile for it first.
+            device = self.free.pop(0)
         try:
             if not self.ready[tile.program, device].result() or self.stopped:
                 return tile.begun

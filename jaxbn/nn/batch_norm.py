@@ -106,13 +106,14 @@ def normalize(x: Array, moments: Moments, params: BatchNormParams, *, epsilon: A
         epsilon: added to the variance, so that a constant feature gives beta.
 
     Returns:
-        [..., F] in the type of x.
+        [..., F] in the type of x; of whole numbers, real ones.
     """
     rows = tuple(range(x.ndim - 1))
     scale = params.gamma / jnp.sqrt(moments.var + epsilon)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     out = (wide - jnp.expand_dims(moments.mean, rows)) * jnp.expand_dims(scale, rows)
-    return (out + jnp.expand_dims(params.beta, rows)).astype(x.dtype)
+    out = out + jnp.expand_dims(params.beta, rows)
+    return out.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else out
 
 
 def update(state: BatchNormState, moments: Moments, *, decay: ArrayLike) -> BatchNormState:

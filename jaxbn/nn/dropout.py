@@ -17,7 +17,7 @@ def apply(key: Array, x: Array, rate: ArrayLike) -> Array:
         rate: in [0, 1), traced or not.
 
     Returns:
-        As x.
+        As x; of whole numbers, real ones.
 
     Example:
         >>> dropped = apply(jax.random.key(0), jnp.ones((2, 1000)), 0.25)
@@ -26,4 +26,7 @@ def apply(key: Array, x: Array, rate: ArrayLike) -> Array:
     """
     draw = jax.vmap(lambda row: jax.random.uniform(jax.random.fold_in(key, row), x.shape[1:], jnp.float32))
     keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
-    return jnp.where(draw(jnp.arange(x.shape[0])) < keep, (x / keep).astype(x.dtype), 0)
+    scaled = x / keep
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        scaled = scaled.astype(x.dtype)
+    return jnp.where(draw(jnp.arange(x.shape[0])) < keep, scaled, 0)

@@ -113,7 +113,7 @@ class Batch:
         x: inputs [B, F].
         y: int labels [B], or float targets [B, C].
         steps_per_epoch: how many steps make an epoch; decays and warm-up count in epochs.
-        where: bool [B], rows that exist; None when all do.
+        where: bool [B], rows that exist; None when all do. The others count for nothing as long as they are finite.
         weight: float [B], weight of each row in the loss; None when all are 1.
         key: randomness of this step (dropout). Members of a tile share it.
     """

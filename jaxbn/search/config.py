@@ -79,6 +79,7 @@ class Config:
         high=1,
         open_high=True,
         used=_is("optimizer", *ADAMS),
+        fixed_from_start=True,
     )
     b2: float = _field(
         0.999,
@@ -352,6 +353,8 @@ def from_values(*, architecture: Architecture | None = None, **values: Any) -> C
         >>> from_values(optimizer="adamw").weight_decay, from_values(hidden_units=(32, 16, 8)).num_layers
         (0.0001, 3)
     """
+    if not isinstance(architecture, Architecture | None):
+        raise unknown("hyperparameter", "architecture", HYPERPARAMETERS)
     own = _own_defaults(architecture)
     for name in values:
         if name not in HYPERPARAMETERS and name not in own:

@@ -18,10 +18,12 @@ def _condition(when: Mapping[str, Any] | Condition | None) -> Condition:
     """`{name: value or list of values}` as a hashable record."""
     if not when:
         return ()
-    if isinstance(when, tuple):
+    if isinstance(when, tuple) and all(isinstance(part, tuple) and len(part) == 2 for part in when):
         return when
-    as_tuple = {name: tuple(v) if isinstance(v, (list, tuple)) else (v,) for name, v in when.items()}
-    return tuple(as_tuple.items())
+    if not isinstance(when, Mapping):
+        raise UserError(f"when = {when!r} is no dict: write when={{'optimizer': 'adam'}}")
+    allowed = {name: tuple(v) if isinstance(v, list | tuple) else (v,) for name, v in when.items()}
+    return tuple((name, tuple(tuple(v) if isinstance(v, list) else v for v in some)) for name, some in allowed.items())
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,9 @@ from jaxbn.errors import UserError
 from jaxbn.search.history import History
 from jaxbn.search.schedule import Cohort, Edit, Rung
 
+LEAST_FACTOR = 1.1
+"""With less nearly everything would train on at each of hundreds of rungs."""
+
 
 def best_of(cohort: Cohort, history: History, survivors: tuple[int, ...]) -> np.ndarray:
     """Places of the highest-ranked of each bracket, ascending. What failed never goes on."""
@@ -44,7 +47,10 @@ def halving_rungs(num_configs: int, num_epochs: int, *, factor: float = 3, min_e
 
 
 def _bracket(num_configs: int, epochs: tuple[int, ...], factor: float) -> tuple[Rung, ...]:
-    return tuple(Rung(e, (max(int(num_configs / factor**i + 1e-9), 1),)) for i, e in enumerate(epochs))
+    # A small factor makes budgets that round to the same epochs, so that a rung may be several divisions further on.
+    divided = [round(math.log(e / epochs[0]) / math.log(factor)) for e in epochs[:-1]]
+    divided.append(divided[-1] + 1 if divided else 0)
+    return tuple(Rung(e, (max(int(num_configs / factor**i + 1e-9), 1),)) for e, i in zip(epochs, divided, strict=True))
 
 
 def hyperband_rungs(num_configs: int, num_epochs: int, *, factor: float = 3, min_epochs: int = 1) -> tuple[Rung, ...]:
@@ -97,8 +103,10 @@ def budgets(num_epochs: int, factor: float, min_epochs: int) -> tuple[int, ...]:
         >>> budgets(27, 3, 1), budgets(20, 3, 1), budgets(10, 3, 1), budgets(100, 4, 5)
         ((1, 3, 9, 27), (1, 3, 9, 20), (1, 3, 10), (5, 20, 100))
     """
-    if not (math.isfinite(factor) and factor > 1):
-        raise UserError(f"a reduction factor of {factor:g} stops no configuration: give a number above 1, such as 3")
+    if not (math.isfinite(factor) and factor >= LEAST_FACTOR):
+        raise UserError(
+            f"a reduction factor of {factor:g} stops hardly any configuration: give {LEAST_FACTOR:g} or more, such as 3"
+        )
     if not 1 <= min_epochs <= num_epochs:
         raise UserError(
             f"a first rung after {min_epochs} epochs does not lie within the {num_epochs} epochs of the last: "

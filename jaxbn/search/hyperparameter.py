@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 2.0**-126, 1 - 2.0**-24
 """The smallest number above 0, and the largest below 1, that float32 keeps apart from them on all devices."""
+LARGEST = (2 - 2.0**-23) * 2.0**127
+"""Of float32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,5 +106,7 @@ def check_value(name: str, value: Any, row: Hyperparameter) -> None:
         below = number < row.high if row.open_high else number <= row.high and number <= sys.float_info.max
         if not (above and below):
             raise UserError(f"{name} = {number!r} is out of range: expected {legal(row)}")
+        if number > LARGEST:
+            raise UserError(f"{name} = {number!r} is infinite in the 32 bits of training: expected {legal(row)}")
         if (row.open_low and number < LEAST) or (row.open_high and number > MOST * row.high):
             raise UserError(f"{name} = {number!r} is {number:.0f} in the 32 bits of training: expected {legal(row)}")

@@ -1,12 +1,13 @@
 """Population-based training (Jaderberg et al. 2017): the worst take over from the best, and change what they do."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from jaxbn.nn.types import Spec
 from jaxbn.search.config import Config
-from jaxbn.search.domains import Choice
+from jaxbn.search.domains import Choice, Domain, Int
 from jaxbn.search.history import History
 from jaxbn.search.schedule import Cohort, Edit, Rung
 from jaxbn.search.space import Space, applies
@@ -36,8 +37,8 @@ def exploit_and_explore(seed: int, cohort: Cohort, history: History, rung: Rung)
     """Within each spec, the lowest-ranked quarter goes on from members of the highest-ranked quarter.
 
     A member that takes over copies everything: weights, statistics, the optimizer's state and hyperparameters; then it
-    explores. What would make a lie of the copied state (`hidden_units`, `init_scale`, `b2`) stays as the parent's is.
-    A member that failed takes over whatever its rank, and is stopped where nobody of its spec has not failed.
+    explores. What would make a lie of the copied state (`hidden_units`, `init_scale`, `b1`, `b2`) stays as it is in the
+    parent. A member that failed takes over whatever its rank, and is stopped where nobody of its spec has not failed.
     """
     del rung
     assert cohort.space is not None, "population-based training explores a space"
@@ -84,11 +85,28 @@ def explore(rng: np.random.Generator, config: Config, space: Space, spec_of: Cal
             continue
         if not applies(domain, explored):
             continue
-        value = domain.at(anew if resampled else min(max(u + step, 0.0), 1.0))
+        value = domain.at(anew) if resampled else beside(domain, u, step)
         changed = _with_dependents(rng, explored, explored.changed(**{name: value}), space)
         if changed is not None and spec_of(changed) == spec_of(config):
             explored = changed
     return explored
+
+
+def beside(domain: Domain, u: float, step: float) -> Any:
+    """The value a step away from the one at the share u of a domain; of whole numbers, another one at least.
+
+    Example:
+        >>> [beside(Int(16, 256, scale="power_of_two"), 0.5, step) for step in (-0.1, 0.1)]
+        [32, 128]
+    """
+    value, moved = domain.at(u), domain.at(min(max(u + step, 0.0), 1.0))
+    if moved != value or not isinstance(domain, Int):
+        return moved
+    if domain.scale == "power_of_two":
+        moved = value * 2 if step > 0 else value // 2
+    else:
+        moved = value + (1 if step > 0 else -1)
+    return min(max(moved, int(domain.low)), int(domain.high))
 
 
 def _with_dependents(rng: np.random.Generator, old: Config, new: Config, space: Space) -> Config | None:

@@ -14,7 +14,7 @@ from scipy.stats import qmc
 
 from jaxbn.errors import UserError
 from jaxbn.search.config import Config
-from jaxbn.search.domains import Choice
+from jaxbn.search.domains import Choice, Domain, Int
 from jaxbn.search.history import History
 from jaxbn.search.space import Space
 
@@ -62,8 +62,8 @@ def grid(seed: int, space: Space, history: History | None, num_configs: int) -> 
 
     As many values per hyperparameter as keep the number of combinations within `num_configs`: all options of each
     `Choice`, and as even a number as possible of the others, the first declared getting one more where that fits. The
-    number of configurations is therefore at most `num_configs`. Combinations that differ only in what they do not use
-    are listed once. A grid is whole in its first round; nothing comes after it.
+    number of configurations is therefore at most `num_configs`. Combinations that differ only in what they do not use,
+    or in whole numbers that come out alike, are listed once. A grid is whole in its first round; nothing comes after.
 
     Raises:
         UserError: `num_configs` is too small for two values of each hyperparameter.
@@ -88,6 +88,13 @@ def grid(seed: int, space: Space, history: History | None, num_configs: int) -> 
             if levels[name] < most[name] and others * (levels[name] + 1) <= num_configs:
                 levels[name] += 1
                 growing = True
-    axes = [np.linspace(0, 1, n).tolist() if n > 1 else [0.5] for n in levels.values()]
+    axes = [_levels(space.domains[name], n) for name, n in levels.items()]
     configs = [space.config(dict(zip(levels, point, strict=True))) for point in itertools.product(*axes)]
     return list({tuple(config.row().items()): config for config in reversed(configs)}.values())[::-1]
+
+
+def _levels(domain: Domain, count: int) -> list[float]:
+    """Shares of a domain, evenly spaced; of whole numbers, where all are wanted, one for each."""
+    if isinstance(domain, Int) and count == domain.num_values and domain.scale == "log":
+        return [domain.share(value) for value in range(int(domain.low), int(domain.high) + 1)]
+    return np.linspace(0, 1, count).tolist() if count > 1 else [0.5]

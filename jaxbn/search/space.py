@@ -245,6 +245,8 @@ def _check_domain(name: str, domain: Domain) -> None:
         raise UserError(f"{name} is one of {', '.join(row.options)}: use Choice, not {type(domain).__name__}")
     if row.kind is int and isinstance(domain, Float):
         raise UserError(f"{name} is a whole number: use Int, not Float")
+    if row.kind is float and isinstance(domain, Int):
+        raise UserError(f"{name} is a real number: use Float, not Int, or Choice for a few values")
     for bound in (domain.low, domain.high):
         check(name, bound)
 

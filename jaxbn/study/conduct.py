@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import shutil
 import warnings
 from pathlib import Path
 from shlex import quote
@@ -75,6 +76,8 @@ def conduct(
     if folder is not None:
         if setup.settings.keep_states:
             with directory.told(folder):
+                # Those of an earlier end; should this be the last that happens, a checkpoint holds all that is needed.
+                shutil.rmtree(folder / directory.STATES, ignore_errors=True)
                 keep(folder / directory.STATES, state)
         directory.finish(folder, results.run())
     return results

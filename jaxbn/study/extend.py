@@ -52,6 +52,7 @@ def extended(
 
 def _with_configs(setup: Setup, num_configs: int) -> Setup:
     there = sum(setup.rounds)
+    dataclasses.replace(setup.settings, num_configs=num_configs)  # Whether it is a number of configurations at all.
     if num_configs < there:
         raise UserError(f"the run has {there:,} configs, more than num_configs = {num_configs:,}: ask for more")
     if setup.space is None:
@@ -180,6 +181,9 @@ def _fill(records: Records, results: Results, setup: Setup) -> None:
     records.epochs = trials["epochs"].to_numpy().astype(int)
     records.seconds = trials["train_seconds"].to_numpy().copy()
     status = trials["status"].to_numpy()
+    proposed = not setup.sampler.name.endswith("()")
+    if (status == "stopped").any() or (proposed and len(firsts) < sum(setup.rounds)):
+        raise UserError("the run holds what an interrupted sweep had trained, so it cannot be added to: sweep anew")
     records.diverged, records.pruned = status == "diverged", status == "pruned"
     records.patient = (status == "ok") & (records.epochs < records.train_loss.shape[1])
     records.weights[results.best.trial // records.repeats] = results.best_model.variables

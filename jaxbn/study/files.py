@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,23 @@ def check_place(folder: Path) -> None:
         wrong = errno.EACCES
     if wrong is not None:
         raise UserError(f"cannot write to {str(above)!r}: {os.strerror(wrong)}; choose another place")
+
+
+def check_holds(folder: Path, names: Collection[str]) -> None:
+    """Refuse to replace a folder in which somebody keeps something else.
+
+    Args:
+        folder: that is to be replaced.
+        names: what may be in it.
+
+    Raises:
+        UserError: something else is.
+    """
+    others = sorted(path.name for path in folder.iterdir() if path.name not in names)
+    if others:
+        raise UserError(
+            f"{str(folder)!r} holds {others[0]!r} too, so it is not replaced: choose another name, or move that away"
+        )
 
 
 @contextlib.contextmanager

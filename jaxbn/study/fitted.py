@@ -26,6 +26,7 @@ from jaxbn.study.named import named, nested
 from jaxbn.study.weights import shapes
 
 FORMAT, VERSION = "jaxbn-model", 1
+FILES = ("model.json", "model.safetensors")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -127,15 +127,18 @@ def newest(folder: Path, setup: Setup, clock: Clock, tell: Callable[[str], None]
     """
     for path in folder.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
-    broken = []
+    broken: dict[Path, Exception] = {}
+    state = None
     for path in generations(folder):
         try:
             state = checkpoint.load(path, setup, clock)
+            break
         except BROKEN as error:
-            tell(f"the checkpoint {str(path)!r} is broken ({error}), so an older one is gone on from")
-            broken.append(path)
-        else:
-            for one in broken:
-                shutil.rmtree(one, ignore_errors=True)
-            return state
-    return SweepState.fresh(setup, clock)
+            broken[path] = error
+    anew = state is None
+    instead = "the sweep begins anew" if anew else "an older one is gone on from"
+    for path, error in broken.items():
+        tell(f"the checkpoint {str(path)!r} is broken ({error}), so {instead}")
+        if not anew:
+            shutil.rmtree(path, ignore_errors=True)
+    return SweepState.fresh(setup, clock) if state is None else state

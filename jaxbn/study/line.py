@@ -18,6 +18,7 @@ from jaxbn.study.rates import learning_rates
 from jaxbn.study.weights import used
 
 BECAUSE = {
+    "b1": "the averages of gradients so far were debiased with its old value",
     "b2": "the averages of squared gradients so far were debiased with its old value",
     "hidden_units": "the weights so far are of its old number of units",
     "init_scale": "the initial weights were drawn with its old value",

@@ -142,6 +142,7 @@ class Log:
         records = [first, *(dataclasses.asdict(intervention) for intervention in self.interventions)]
         text = "".join(f"{json.dumps(record, allow_nan=False)}\n" for record in records)
         try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             write(Path(path), text.encode())
         except OSError as error:
             raise UserError(f"cannot write the log {str(path)!r}: {error.strerror or error}; choose another") from error

@@ -184,7 +184,7 @@ def begin(setup: Setup, records: Records, leg: Leg) -> np.ndarray:
     configs = setup.configs if leg.round == 0 else propose(setup, records, setup.rounds[leg.round])
     rungs = setup.rungs(leg, len(configs))
     brackets = brackets_of(setup.settings.seed, rungs) if rungs else np.zeros(0, int)
-    numbers = records.add(configs, brackets)
+    numbers = records.add(configs, brackets, round=leg.round)
     if setup.scheduler.edits:
         everyone = np.arange(len(numbers))
         cohort = Cohort(numbers, brackets, tuple(configs), setup.spec_of, 0, setup.space)

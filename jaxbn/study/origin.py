@@ -82,7 +82,7 @@ class Origin:
         if before is None or not Path(before).is_absolute() or Path(before).exists():
             return before
         if isinstance(source, str | Path):
-            beside = Path(source).expanduser().with_name(Path(before).name)
+            beside = Path(source).expanduser().resolve().parent / Path(before).name
             if beside.exists():
                 return str(beside)
         raise UserError(

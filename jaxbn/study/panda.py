@@ -11,6 +11,7 @@ from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.run import Trainer
 from jaxbn.errors import UserError, unknown
 from jaxbn.search import Config, Rung, from_values
+from jaxbn.search.domains import plain
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.glance import Glance, glance
 from jaxbn.study.line import Line, Observed, Segment, edited, extended, follow, rewound
@@ -109,7 +110,7 @@ class Panda:
         Raises:
             UserError: it has diverged, or the number makes no sense.
         """
-        line, began = self._line, self.epoch
+        line, began, num_epochs = self._line, self.epoch, plain(num_epochs)
         if isinstance(num_epochs, bool) or not isinstance(num_epochs, int) or num_epochs < 1:
             raise UserError(f"cannot train for {num_epochs!r} epochs: give a whole number of at least 1")
         if line.diverged:
@@ -136,7 +137,7 @@ class Panda:
                 self._note("train", began, {"num_epochs": len(curve)}, curve)
         return self
 
-    def set(self, **values: Any) -> "Panda":
+    def set(self, /, **values: Any) -> "Panda":
         """Change hyperparameters from the next epoch on.
 
         Before the first epoch all of them may change. After it, what would make a lie of the state may not: those that

@@ -110,12 +110,11 @@ class Records:
         whole = np.zeros(0, int)
         return cls(metrics, rank_by, repeats, keep, [], rounds=whole, brackets=whole, **arrays)
 
-    def add(self, configs: Sequence[Config], brackets: np.ndarray | None = None) -> np.ndarray:
-        """Take in the configurations of the next round; their numbers come back."""
+    def add(self, configs: Sequence[Config], brackets: np.ndarray | None = None, *, round: int = 0) -> np.ndarray:
+        """Take in the configurations of a round; their numbers come back."""
         numbers = np.arange(len(self.configs), len(self.configs) + len(configs))
-        number = int(self.rounds.max(initial=-1)) + 1
         self.configs.extend(configs)
-        self.rounds = np.concatenate([self.rounds, np.full(len(configs), number)])
+        self.rounds = np.concatenate([self.rounds, np.full(len(configs), round)])
         self.brackets = np.concatenate([self.brackets, np.zeros(len(configs), int) if brackets is None else brackets])
         for name, blank in PER_TRIAL.items():
             old = getattr(self, name)
@@ -233,8 +232,11 @@ class Records:
 
     def forget(self) -> None:
         """Drop the weights of configurations that do not rank among the highest of those that have ended."""
-        # Until they are marked as pruned, those that were released must not outrank those that are.
-        groups = (set(self.weights) - self.released, set(self.weights) & self.released)
+        # Until they are marked as pruned, those that were released must not outrank those that are. Those whose states
+        # are kept may train on and give up what they have, and others must not have gone because of them.
+        held = {trial // self.repeats for trial in self.states}
+        ended = set(self.weights) - held
+        groups = (ended - self.released, ended & self.released, set(self.weights) & held)
         highest = [number for some in groups for number in self.highest(np.array(sorted(some), int), self.keep)]
         self.weights = {number: self.weights[number] for number in highest}
 

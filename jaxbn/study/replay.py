@@ -4,22 +4,18 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxbn.engine.machine import machine
-from jaxbn.engine.plan import Plan
-from jaxbn.engine.programs import Problem, Program, of_evaluate
 from jaxbn.engine.run import Event
-from jaxbn.engine.tiles import fitting
 from jaxbn.errors import UserError
-from jaxbn.search import Band, Padding, Rung, split
+from jaxbn.search import Padding
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.line import Observed, Schedule
+from jaxbn.study.recorded import recorded_padding, recorded_plan
 from jaxbn.study.retrain import case_of
 
 if TYPE_CHECKING:
     import polars as pl
 
     from jaxbn.study.results import Results
-    from jaxbn.study.summary import Request
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +47,8 @@ def replay(
     """Train a trial again as one run, from its initial weights through every hyperparameter that it lived.
 
     In population-based training the past of a trial is that of the trials whose states it took over. With the padding
-    and T of the sweep, which its record holds, on the same kind of machine the last epoch has the sweep's bits.
+    and T of the sweep, which its record holds, on the same kind of machine the last epoch has the sweep's bits; where T
+    became less from rung to rung, all epochs are trained with the first T, and agree to rounding.
 
     Args:
         results: of the sweep.
@@ -97,68 +94,3 @@ def curves_frame(observed: Sequence[Observed], metrics: Sequence[str]) -> "pl.Da
     for place, name in enumerate(metrics):
         columns[f"valid_{name}"] = pl.Series([one.scores[place] for one in observed], dtype=pl.Float64)
     return pl.DataFrame(columns)
-
-
-def recorded_plan(
-    request: "Request",
-    schedule: Schedule,
-    problems: Sequence[Problem],
-    *,
-    num_rows: int,
-    padding: Padding,
-    tile_size: int | None = None,
-) -> Plan:
-    """The programs of a sweep, for one trial.
-
-    Args:
-        request: the record of the sweep.
-        schedule: of the trial.
-        problems: sizes of the data, for each fold.
-        num_rows: training rows of the trial.
-        padding: of the sweep.
-        tile_size: T; None is that of the sweep for networks of this shape.
-
-    Returns:
-        A plan in which nothing is to be estimated.
-    """
-    rungs = tuple(Rung(rung["epochs"], (1,)) for rung in request.rungs)
-    ladders = {}
-    for segment in schedule:
-        spec = split(fitting(segment.config, num_rows), padding=padding)[0]
-        shape = of_evaluate(Program("epoch", spec, 0, problems[0]))
-        ladders[shape] = (tile_size or recorded_tile_size(request, shape),) * len(rungs)
-    folds = len(problems)
-    return Plan(tuple(problems), (num_rows,) * folds, rungs, padding, ladders, (), (), (), machine())
-
-
-def recorded_padding(request: "Request") -> Padding:
-    """What the configurations of a sweep were padded to, from the programs that it had."""
-    if request.architecture is not None and not request.architecture["masks_rows"]:
-        return Padding(precision=request.precision)
-    sizes: dict[tuple[int, int], set[int]] = {}
-    for program in request.programs:
-        widths = program["widths"] or [0]
-        for width in widths:
-            sizes.setdefault((len(program["widths"]), width), set())
-        sizes[len(program["widths"]), max(widths)].add(program["batch_size"])
-    merged = max((tuple(program["optimizers"]) for program in request.programs), key=len, default=())
-    bands = (Band(depth, width, tuple(sorted(sizes[depth, width]))) for depth, width in sorted(sizes))
-    return Padding(tuple(bands), merged if len(merged) > 1 else (), request.precision)
-
-
-def recorded_tile_size(request: "Request", shape: Program) -> int:
-    """T of the first program of a sweep with a shape: with the widths, activation and normalisation of a network.
-
-    A record that does not name all of these is matched by those that it names.
-    """
-    for program in request.programs:
-        named = {name: program[name] for name in ("widths", "activation", "normalization") if name in program}
-        same = program.get("architecture") == (shape.spec.architecture and shape.spec.architecture.name)
-        same = same and program.get("own", {}) == dict(shape.spec.own)
-        if same and all(_plain(getattr(shape.spec, name)) == value for name, value in named.items()):
-            return program["tile_size"]
-    return 2
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

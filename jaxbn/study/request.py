@@ -173,13 +173,12 @@ def check_x64(request: Request) -> None:
         )
 
 
-def check_same(request: Request, space: Space | Sequence[Config] | None, settings: Settings) -> None:
+def check_same(request: Request, space: Space | Sequence[Config], settings: Settings) -> None:
     """Refuse to go on with a sweep as if it had been asked for something else.
 
     Raises:
         UserError: with what was asked for then and now.
     """
-    space = Space.default() if space is None else space
     listed = None if isinstance(space, Space) else [_values(config) for config in space]
     found = plain(settings, space if isinstance(space, Space) else None)
     changes = [
@@ -194,17 +193,17 @@ def check_same(request: Request, space: Space | Sequence[Config] | None, setting
     named = (request.architecture or {}).get("name"), getattr(architecture_of(space), "name", None)
     if named[0] != named[1]:
         changes.append(f"it trained {named[0] or 'MLPs'} and is to train {named[1] or 'MLPs'}")
-    if listed != request.listed:
+    # What did not fit a time budget is not in the record.
+    recorded_of = len(request.listed or ()) if settings.time_budget is not None else None
+    if (listed if listed is None else listed[:recorded_of]) != request.listed:
         changes.append("the listed configurations are others")
     if changes:
         raise UserError(f"the run was begun otherwise ({'; '.join(changes)}): ask for the same, or start anew")
 
 
-def architecture_of(space: Space | Sequence[Config] | None) -> Architecture | None:
+def architecture_of(space: Space | Sequence[Config]) -> Architecture | None:
     """What a space, or the first of the configurations that are listed, has instead of an MLP."""
-    if space is None or isinstance(space, Space):
-        return None if space is None else space.architecture
-    return space[0].architecture if space else None
+    return space.architecture if isinstance(space, Space) else space[0].architecture
 
 
 def _values_of(value: Any) -> Any:

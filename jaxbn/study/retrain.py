@@ -8,18 +8,18 @@ import numpy as np
 
 from jaxbn.data import Dataset, Prepared, Split, fold_rows, prepare
 from jaxbn.engine.data import host_data, problem_of
-from jaxbn.engine.machine import machine
+from jaxbn.engine.machine import workers
 from jaxbn.engine.plan import Plan
-from jaxbn.engine.planner import plan_tiles
 from jaxbn.engine.programs import Problem
 from jaxbn.engine.run import Event, Trainer
 from jaxbn.errors import UserError
 from jaxbn.nn.metrics import Metric
-from jaxbn.search import Rung
+from jaxbn.search import Padding
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.line import Point, Schedule, follow
 from jaxbn.study.lineage import schedule_of
 from jaxbn.study.origin import Origin
+from jaxbn.study.recorded import recorded_padding, recorded_plan
 from jaxbn.study.request import check_x64
 from jaxbn.study.score import choose_metrics, scores
 
@@ -81,7 +81,7 @@ def retrain(
         trial: its number; None is the best.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
         refit: train on the training and validation rows together, with preprocessing fitted on both, for a model that
-            will be used. Otherwise the run is the trial's own run again.
+            will be used. Otherwise, on the same kind of machine, it is the trial's own run again, as `replay` has it.
         on_event: called as it trains.
 
     Returns:
@@ -94,16 +94,15 @@ def retrain(
     trial = results.best.trial if trial is None else trial
     case = case_of(results, trial, data, refit=refit)
     prepared = case.prepared
-    plan = plan_tiles(
-        configs := [segment.config for segment in case.schedule],
-        None,
+    # The sweep's padding and T mean its bits on its own kind of machine, and nothing elsewhere.
+    again = not refit and request.device.startswith(f"{workers(1)[0].platform}:")
+    plan = recorded_plan(
+        request,
+        case.schedule,
         [case.problem] * case.folds,
-        num_rows=[len(prepared.train.x)] * case.folds,
-        rungs=[Rung(request.num_epochs, (1,))],
-        rates=machine(),
-        probes=configs,
-        tile_size=1,
-        precision=request.precision,
+        num_rows=len(prepared.train.x),
+        padding=recorded_padding(request) if again else Padding(precision=request.precision),
+        tile_size=None if again else 1,
     )
     *_, last = case.points(plan, results.trials["epochs"][trial] or request.num_epochs, on_event)
     if last.diverged:

@@ -30,7 +30,7 @@ from jaxbn.data.files import read_parquet
 from jaxbn.errors import UserError
 from jaxbn.nn.types import Architecture
 from jaxbn.study.architecture import recorded
-from jaxbn.study.files import check_place, new_folder, read_json, write, write_json
+from jaxbn.study.files import check_holds, check_place, new_folder, read_json, write, write_json
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.lock import locked
 from jaxbn.study.per_config import columns_of
@@ -44,6 +44,8 @@ FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
 CHECKPOINTS, STATES, LOCK, REPORT = "checkpoints", "states", "lock", "report.html"
 MODELS, EXPORTED = "models", "exported"
+OWN = ("run.json", "best", CHECKPOINTS, STATES, LOCK, REPORT, MODELS, EXPORTED)
+"""What a run owns of its folder, beside the tables."""
 
 
 class Run(NamedTuple):
@@ -96,7 +98,7 @@ def begun(folder: str | Path, request: Request, *, overwrite: bool = False) -> I
             stack.enter_context(locked(folder / LOCK))
             check_free(folder, overwrite=overwrite)  # Again: somebody may have been here a moment ago.
             # In this order: a run that has only a part of this must not go on from what another one left.
-            _remove(folder / CHECKPOINTS)
+            _remove(folder / CHECKPOINTS, folder / STATES)
             write_json(folder / "run.json", _record(request, None))
             _remove(folder / MODELS)
             clear(folder)
@@ -140,7 +142,7 @@ def clear(folder: Path) -> None:
     """Remove what does not belong to a run that is not finished: half-written files, or those of an older run."""
     partial = filter(_is_partial, folder.iterdir())
     tables = (folder / f"{name}.parquet" for name in TABLES)
-    _remove(*partial, *(folder / name for name in ("best", STATES, REPORT, EXPORTED)), *tables)
+    _remove(*partial, *(folder / name for name in ("best", REPORT, EXPORTED)), *tables)
 
 
 def discard(folder: Path) -> None:
@@ -151,7 +153,7 @@ def discard(folder: Path) -> None:
     """
     with told(folder):
         clear(folder)
-        _remove(folder / CHECKPOINTS, folder / "run.json", folder / LOCK)
+        _remove(folder / CHECKPOINTS, folder / STATES, folder / "run.json", folder / LOCK)
         with contextlib.suppress(OSError):
             folder.rmdir()
 
@@ -172,8 +174,13 @@ def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
-    with told(folder), new_folder(folder) as partial:
-        _fill(partial, run)
+    with told(folder):
+        if folder.exists():
+            check_holds(folder, (*OWN, *(f"{name}.parquet" for name in TABLES)))
+            with locked(folder / LOCK):
+                pass
+        with new_folder(folder) as partial:
+            _fill(partial, run)
 
 
 def finish(folder: Path, run: Run) -> None:

@@ -27,6 +27,8 @@ def choose_metrics(metric: str | None, task: str) -> tuple[tuple[Metric, ...], i
     """
     table = {m.name: m for m in METRICS[task]}
     wanted = metric or DEFAULT_METRIC[task]
+    if not isinstance(wanted, str):
+        raise UserError(f"metric = {metric!r} is no name: choose from {', '.join(table)}")
     if wanted not in table:
         other = next(name for name in METRICS if name != task)
         if wanted in {m.name for m in METRICS[other]}:

@@ -9,6 +9,8 @@ from jaxbn.data.prepare import ClassWeight
 from jaxbn.errors import UserError, unknown
 from jaxbn.nn.types import PRECISIONS
 from jaxbn.search import Config, Propose, Space, from_values
+from jaxbn.search.config import table_of
+from jaxbn.search.domains import plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Settings:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        for name in (*WHOLE, *REAL):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         for name, least in WHOLE.items():
             value = getattr(self, name)
             if value is None and name in OPTIONAL:
@@ -159,6 +163,8 @@ def enqueued(settings: Settings, space: Space | None) -> list[Config]:
     """
     architecture = None if space is None else space.architecture
     fixed = {} if space is None else space.fixed
+    if any(isinstance(given, Mapping) and "architecture" in given for given in settings.enqueue):
+        raise unknown("hyperparameter", "architecture", table_of(architecture))
     configs = [
         given if isinstance(given, Config) else from_values(architecture=architecture, **{**fixed, **given})
         for given in settings.enqueue

@@ -59,6 +59,23 @@ class Settled(NamedTuple):
         return setup
 
 
+def to_train(given: Space | Sequence[Config] | None) -> Space | list[Config]:
+    """The space that is to be searched, or the configurations that were listed; the default space where neither is.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if given is None or isinstance(given, Space):
+        return Space.default() if given is None else given
+    if isinstance(given, Mapping):
+        raise UserError(f"a dict with {', '.join(map(str, given)):.60} was given as the space: write Space(**dict)")
+    if not isinstance(given, Sequence) or not all(isinstance(config, Config) for config in given):
+        raise UserError(f"{given!r:.60} is no Space and no list of configs: the space comes first, then the data")
+    if not given:
+        raise UserError("there are no configs to train: give at least one, or a Space")
+    return list(given)
+
+
 def set_up(
     space: Space | Sequence[Config] | None,
     data: Any,
@@ -80,13 +97,16 @@ def set_up(
         UserError: something that was asked for cannot be done.
     """
     method, ask = _scheduler(settings), sampler(settings.sampler)
-    space, listed = _to_train(space)
+    given = to_train(space)
+    space, listed = (given, None) if isinstance(given, Space) else (None, given)
     if listed is not None and settings.enqueue:
         raise UserError("configurations were listed and others enqueued: put them all into the list")
     if method.edits:
         _check_edits(space)
     architecture = _architecture(space, listed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
+    if dataset.task == "regression" and (architecture is None or architecture.loss is None):
+        _check_smoothing(space, listed, dataset)
     metrics, rank_by = choose_metrics(settings.metric, dataset.task)
     most, score = settings.target_score, metrics[rank_by]
     if most is not None and (most > 1 if score.greater_is_better else most < 0):
@@ -139,10 +159,10 @@ def set_up(
         )
 
     wanted = settings.num_configs if listed is None else len(listed)
-    if settled is not None:
-        rounds, configs, plan = draft(settled.num_configs)
-    elif settings.time_budget is None:
+    if settings.time_budget is None:
         rounds, configs, plan = draft(wanted)
+    elif settled is not None:
+        rounds, configs, plan = draft(settled.num_configs)
     else:
         rounds, configs, plan = within(draft, wanted, settings.time_budget - elapsed - RESERVE)
     if settings.keep_states:
@@ -162,28 +182,19 @@ def set_up(
         configs,
         linear,
         dataclasses.replace(plan, keeps=settings.keep_states),
-        (*dataset.notes, *notes, *_noticed(settings, rounds, configs, plan, wanted=wanted)),
+        (*dataset.notes, *notes, *_noticed(settings, space, rounds, configs, plan, wanted=wanted)),
     )
     return setup if settled is None else settled.carried_out(setup)
 
 
-def _to_train(given: Space | Sequence[Config] | None) -> tuple[Space | None, list[Config] | None]:
-    """The space that is to be searched, or else the configurations that were listed."""
-    if given is None:
-        return Space.default(), None
-    if isinstance(given, Space):
-        return given, None
-    if isinstance(given, Mapping):
-        raise UserError(f"a dict with {', '.join(map(str, given)):.60} was given as the space: write Space(**dict)")
-    if isinstance(given, str) or not all(isinstance(config, Config) for config in given):
-        raise UserError(f"{given!r:.60} is no Space and no list of configs: the space comes first, then the data")
-    if not given:
-        raise UserError("there are no configs to train: give at least one, or a Space")
-    return None, list(given)
-
-
 def _noticed(
-    settings: Settings, rounds: tuple[int, ...], configs: Sequence[Config], plan: Plan, *, wanted: int
+    settings: Settings,
+    space: Space | None,
+    rounds: tuple[int, ...],
+    configs: Sequence[Config],
+    plan: Plan,
+    *,
+    wanted: int,
 ) -> Iterator[str]:
     """Sentences to tell the user of what was settled."""
     if settings.time_budget is not None and sum(rounds) < wanted:
@@ -191,6 +202,10 @@ def _noticed(
             f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
             "so that many are tried"
         )
+    read = set().union(*(space.point(config) for config in configs)) if space is not None else set()
+    idle = [name for name in space.domains if name not in read] if space is not None else []
+    if idle:
+        yield f"none of the {len(configs)} configs of the first round uses {', '.join(idle)}, which the space searches"
     if settings.scheduler != "none" and len(plan.rungs) == 1:
         yield f"{settings.num_epochs} epochs leave {settings.scheduler} nothing to decide: everything trains to the end"
     if settings.precision == "tf32" and workers(settings.devices)[0].platform == "cpu":
@@ -263,6 +278,13 @@ def _check_edits(space: Space | None) -> None:
             f"population-based training changes hyperparameters while it trains and this space searches none that may "
             f"change: search at least one of {', '.join(names)}"
         )
+
+
+def _check_smoothing(space: Space | None, listed: Sequence[Config] | None, dataset: Dataset) -> None:
+    name = "label_smoothing"
+    searched = space is not None and (name in space.domains or bool(space.fixed.get(name)))
+    if searched or any(config.label_smoothing for config in listed or ()):
+        raise UserError(f"{name} is of classes and the targets of {dataset.name!r} are numbers: leave it out")
 
 
 def _check_decay(configs: Sequence[Config]) -> None:

@@ -1,6 +1,7 @@
 """What a sweep was asked for and what it found, as plain values: what `run.json` holds."""
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -106,24 +107,40 @@ class Summary:
         """Plain values under the same names."""
         record = dataclasses.asdict(self)
         record["seconds"] = self.seconds.to_json()
+        for judged in (record["best"], record, *record["baselines"]):
+            for split in ("validation", "test"):
+                if split in judged:
+                    judged[split] = {name: _written(score) for name, score in judged[split].items()}
+        record["standard_error"] = _written(self.standard_error)
         return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "Summary":
         """The summary that `to_json` wrote."""
         seconds, best = dict(record["seconds"]), record["best"]
-        config = best["config"]
+        config = {k: tuple(v) if isinstance(v, list) else v for k, v in best["config"].items()}
         return cls(
             **{
                 **record,
-                "best": Best(
-                    **best | {"config": {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}}
+                "best": Best(**best | {"config": config, "validation": _read(best["validation"])}),
+                "test": _read(record["test"]),
+                "standard_error": _read({"": record["standard_error"]})[""],
+                "baselines": tuple(
+                    Baseline(one["name"], _read(one["validation"]), _read(one["test"])) for one in record["baselines"]
                 ),
-                "baselines": tuple(Baseline(**baseline) for baseline in record["baselines"]),
                 "seconds": Seconds(seconds.pop("import"), **seconds),
                 "notes": tuple(record["notes"]),
             }
         )
+
+
+def _written(score: float) -> float | None:
+    """A score as JSON has it, which knows no NaN and no infinity: those are null."""
+    return score if math.isfinite(score) else None
+
+
+def _read(scores: dict[str, Any]) -> dict[str, Any]:
+    return {name: float("nan") if score is None else score for name, score in scores.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ from jaxbn.study.origin import Origin
 from jaxbn.study.request import architecture_of, check_same, request_of, setup_of
 from jaxbn.study.results import Results
 from jaxbn.study.settings import Settings, settings_of
-from jaxbn.study.settle import set_up
+from jaxbn.study.settle import set_up, to_train
 from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 from jaxbn.study.summary import Request
@@ -74,7 +74,7 @@ def sweep(
         array(['setosa'], dtype='<U10')
     """
     began = time.perf_counter() - import_seconds
-    asked = settings_of(settings)
+    asked, space = settings_of(settings), to_train(space)
     if asked.keep_states and run_dir is None:
         raise UserError("keep_states keeps them in the run directory, and there is none: say where by run_dir")
     if resume and run_dir is None:
@@ -205,6 +205,7 @@ def _resume(
         if extends:
             state, setup = extend.extended(state, setup, num_configs=num_configs, num_epochs=num_epochs)
         check_memory(setup.plan, workers(setup.settings.devices)[0])
+        before = directory.load(folder, setup.architecture) if extends and finished else None
         if extends:
             # In this order: whoever is killed in between leaves the run as it was, or with all that it held.
             with directory.told(folder):
@@ -218,7 +219,13 @@ def _resume(
             on_start(setup)
         if on_event is not None:
             on_event(Resumed.at(setup, state))
-        return _to_the_end(setup, state, folder, on_event, interrupted)
+        try:
+            return _to_the_end(setup, state, folder, on_event, interrupted)
+        except UserError:
+            # Nothing came of what was added: the run has what it had.
+            if before is not None:
+                directory.finish(folder, before)
+            raise
 
 
 def _as_it_is(folder: Path, request: Request, data: Any, architecture: Architecture | None) -> Results:

@@ -60,7 +60,10 @@ def test_as_many_as_it_says_fit(monkeypatch, settings):
 @pytest.mark.skipif(workers()[0].platform != "cpu", reason="tiles and data are on the device")
 @pytest.mark.parametrize(
     ("settings", "less"),
-    [({"tile_size": 60}, "a smaller tile_size or fewer hidden units"), ({"tile_size": 1, "folds": 40}, "fewer rows")],
+    [
+        ({"tile_size": 60}, "a smaller tile_size, smaller batches or fewer hidden units"),
+        ({"tile_size": 1, "folds": 40}, "fewer rows"),
+    ],
 )
 def test_what_would_not_fit_with_fewer_trials_either(monkeypatch, settings, less):
     planned = plan(**settings)

@@ -8,8 +8,8 @@ import jax
 import jax.export
 import pytest
 
-from jaxbn.engine import programs
-from jaxbn.engine.programs import Problem, Program, arguments, function, of_evaluate, of_init, results
+from jaxbn.engine import cost, programs
+from jaxbn.engine.programs import Problem, Program, arguments, function, of_evaluate, of_init, results, sizes_of
 from jaxbn.nn.types import ACTIVATIONS, OPTIMIZERS, Spec
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -92,3 +92,19 @@ def test_a_step_moves_nothing_only_to_transpose_it():
     layouts = re.findall(r"f32\[[\d,]+\]\{([\d,]+)\}", text)
     assert layouts
     assert all(layout == ",".join(map(str, reversed(range(layout.count(",") + 1)))) for layout in layouts)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the rates of the estimate are of a CPU's compiler")
+@pytest.mark.parametrize(
+    ("widths", "inputs", "rows", "tile_size"),
+    [((256, 256), 50, 4096, 2), ((64,), 500, 1024, 4), ((128,) * 4, 64, 1024, 3)],
+)
+def test_the_bytes_of_a_step_are_about_those_that_the_compiler_sets_aside(widths, inputs, rows, tile_size):
+    problem = Problem("classification", inputs, 3, rows, 128, ("loss", "accuracy"))
+    program = Program("epoch", Spec(widths=widths, batch_size=rows), tile_size, problem)
+    compiled = jax.jit(function(program)).lower(*arguments(program)).compile()
+    found = compiled.memory_analysis().temp_size_in_bytes
+    sizes = sizes_of(problem)
+    # Gradients, as many as weights, are set aside too; the plan counts the whole state a second time instead.
+    least = tile_size * cost.bytes_of_step(program.spec, sizes)
+    assert 0.7 * found < least + tile_size * cost.bytes_per_member(program.spec, sizes) / 3 < 1.5 * found

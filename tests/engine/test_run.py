@@ -271,6 +271,16 @@ def test_a_compile_that_would_be_late_keeps_no_tile_from_training():
         assert trainer.stopped
 
 
+def test_what_is_compiled_already_is_never_late():
+    plan = plan_of([config(1e-2, hidden_units=7)])
+    train(plan)
+    late = dataclasses.replace(plan, rates=dataclasses.replace(plan.rates, compile=1e6))
+    soon = time.perf_counter() + 1e4
+    with Trainer(late, [data()], seed=0, on_event=lambda event: None, deadline=soon) as trainer:
+        (result,) = trainer.train(late.tiles)
+        assert result.epochs.tolist() == [NUM_EPOCHS] and not trainer.stopped
+
+
 def test_x64_reaches_the_workers():
     with jax.enable_x64(True):
         (result,) = run(plan_of(BASE, tile_size=4), [data()], seed=0, on_event=lambda event: None)

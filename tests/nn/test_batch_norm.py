@@ -554,3 +554,12 @@ def test_vmapped_members_keep_their_own_epsilon_and_decay(x64):
         want = numpy_batch_norm(same, GAMMA, BETA, epsilon, np.ones(8, bool))
         np.testing.assert_allclose(z[member], want, rtol=1e-10, atol=1e-11)
         np.testing.assert_allclose(state.weight[member], 1 - decay, rtol=1e-12)
+
+
+def test_whole_numbers_become_real_ones():
+    x = np.array([[0], [1], [2], [9]])
+    params, state = batch_norm.init(1)
+    for training in (True, False):
+        z, _ = batch_norm.apply(params, state, jnp.asarray(x), Hyperparams(), training=training)
+        real, _ = batch_norm.apply(params, state, jnp.asarray(x, float), Hyperparams(), training=training)
+        assert z.dtype == real.dtype and np.array_equal(z, real)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbn.nn import mlp, optimizer, train
+from jaxbn.nn import dropout, mlp, optimizer, train
 from jaxbn.nn.mlp import MLPParams, unit_inputs
 from jaxbn.nn.types import (
     ACTIVATIONS,
@@ -251,3 +251,9 @@ def test_unit_inputs_are_what_the_activations_see(normalization):
             expected = (expected - mean) / np.sqrt(var + 1e-5) * layer.norm.gamma[None] + layer.norm.beta[None]
         np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-5)
         hidden = np.tanh(np.asarray(z, np.float64))
+
+
+def test_dropout_scales_whole_numbers_too():
+    dropped = dropout.apply(jax.random.key(0), jnp.full((2, 50), 3), 0.25)
+    assert set(np.unique(dropped).tolist()) == {0, 4}
+    assert dropped.dtype == jnp.zeros(()).dtype

@@ -245,3 +245,10 @@ def test_configurations_are_hashable_and_frozen():
     assert len({Config(), Config(), from_values(learning_rate=0.1)}) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().learning_rate = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["eps", "warmup_epochs", "learning_rate_decay", "bn_epsilon", "clip_norm"])
+def test_what_32_bits_cannot_hold_is_refused(name):
+    with pytest.raises(UserError, match=f"{name} = 1e\\+39 is infinite in the 32 bits of training"):
+        from_values(**{name: 1e39})
+    assert getattr(from_values(**{name: 1e38}), name) == 1e38

@@ -11,6 +11,7 @@ from scipy import stats
 
 from jaxbn.errors import UserError
 from jaxbn.search import SAMPLERS, Choice, Float, Int, Space, propose, sampler
+from jaxbn.search.propose import grid
 
 DEFAULT = Space.default()
 
@@ -117,3 +118,23 @@ def test_a_grid_that_cannot_be_that_small_says_how_large_it_is():
 def test_an_unknown_sampler_is_named_with_the_nearest():
     with pytest.raises(UserError, match=r"unknown sampler 'sobl'.*'sobol'"):
         sampler("sobl")
+
+
+def test_a_grid_that_has_room_for_every_whole_number_holds_each():
+    for domain in (Int(1, 8, scale="log"), Int(3, 9), Int(1, 64, scale="power_of_two"), Int(1, 64, scale="log")):
+        configs = grid(0, Space(hidden_units=domain), None, domain.num_values)
+        assert sorted(config.hidden_units for config in configs) == sorted(
+            {domain.at(u) for u in np.linspace(0, 1, 9999)}
+        )
+
+
+def test_a_sampler_of_one_s_own_returns_configs():
+    with pytest.raises(UserError, match="sampler = 5 is neither a name nor a function"):
+        sampler(5)
+    space = Space(hidden_units=Int(4, 8))
+    for found in (None, 3, "ab", {"learning_rate": 0.1}, [{"learning_rate": 0.1}], [None]):
+        with pytest.raises(UserError, match=r"the sampler '<lambda>\(\)' returned .* which is no list of configs"):
+            sampler(lambda *given, found=found: found).propose(0, space, None, 1)
+    config = space.config({"hidden_units": 0.5})
+    for found in ([config], (config,), np.array([config], object), iter([config])):
+        assert sampler(lambda *given, found=found: found).propose(0, space, None, 1) == [config]

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxbn.errors import UserError
-from jaxbn.search import Choice, Cohort, Config, Float, History, Int, Rung, Space, from_values, scheduler, split
+from jaxbn.search import Choice, Cohort, Config, Float, History, Int, Rung, Space, from_values, pbt, scheduler, split
 from jaxbn.search.halving import budgets, halving_rungs, hyperband_rungs, keep_best
 from jaxbn.search.patience import with_patience
 from jaxbn.search.pbt import exploit_and_explore, explore, pbt_rungs
@@ -275,3 +276,33 @@ def test_patience_ends_who_gets_no_better_and_leaves_the_pruned_pruned():
 def test_patience_makes_rungs_where_there_are_none():
     assert table(with_patience(scheduler("none", num_epochs=7), 3).rungs(5, 7)) == [(3, 5), (6, 5), (7, 5)]
     assert table(with_patience(scheduler("halving", num_epochs=9), 2).rungs(9, 9)) == [(1, 9), (3, 3), (9, 1)]
+
+
+@pytest.mark.parametrize(("low", "high", "value"), [(32, 256, 64), (16, 256, 64), (1, 128, 2)])
+def test_powers_of_two_are_perturbed_both_ways_alike(low, high, value):
+    space = Space(batch_size=Int(low, high, scale="power_of_two"))
+    config = from_values(batch_size=value)
+    found = Counter(
+        explore(np.random.default_rng(seed), config, space, lambda config: None).batch_size for seed in range(2000)
+    )
+    drawn_anew = 2000 * pbt.RESAMPLE / space.domains["batch_size"].num_values
+    for neighbour in (value // 2, value * 2):
+        assert found[neighbour] == pytest.approx(2000 * (1 - pbt.RESAMPLE) / 2 + drawn_anew, rel=0.1)
+
+
+@pytest.mark.parametrize("domain", [Int(1, 4), Int(1, 9, scale="log"), Int(1, 200, scale="log"), Int(0, 255)])
+def test_whole_numbers_are_perturbed_to_others_within_the_domain(domain):
+    for value in range(max(domain.low, 1), domain.high + 1):
+        down, up = (pbt.beside(domain, domain.share(value), step) for step in (-pbt.PERTURB, pbt.PERTURB))
+        assert domain.low <= down <= value <= up <= domain.high
+        assert down < value or value == domain.low
+        assert up > value or value == domain.high
+
+
+def test_a_small_factor_keeps_in_proportion_to_the_epochs():
+    rungs = halving_rungs(100, 10, factor=1.2)
+    for one, other in itertools.pairwise(rungs[:-1]):
+        kept = other.survivors[0] / one.survivors[0]
+        assert kept == pytest.approx(one.epochs / other.epochs, rel=0.25)
+    with pytest.raises(UserError, match=r"a reduction factor of 1\.000001 stops hardly any configuration: give 1\.1"):
+        halving_rungs(100, 10, factor=1 + 1e-6)

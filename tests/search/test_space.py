@@ -175,3 +175,22 @@ def test_the_last_table_that_disagrees_with_another_is_refused_too(tmp_path):
     text = "[hidden_units]\nvalue = [8, 4]\n[num_layers]\nvalue = 3\n"
     with pytest.raises(UserError, match="names 2 layers but num_layers is 3"):
         Space.from_toml(toml(tmp_path, text))
+
+
+def test_a_range_of_whole_numbers_is_none_of_real_ones():
+    # From a file it would come back as another domain, and propose other values.
+    with pytest.raises(UserError, match="warmup_epochs is a real number: use Float, not Int, or Choice"):
+        Space(warmup_epochs=Int(0, 5))
+
+
+def test_conditions_on_tuples_come_back_from_json():
+    space = Space(dropout=Float(0.1, 0.5, when={"hidden_units": [(8, 4)]}), hidden_units=Choice((8, 4), 16))
+    again = Space.from_json(json.loads(json.dumps(space.to_json())))
+    assert again == space and again.domains["dropout"].when == space.domains["dropout"].when
+    assert again.config({"dropout": 0.5, "hidden_units": 0.1}).dropout == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("when", ["optimizer", ("optimizer", "adam"), [("optimizer", "adam")], 3])
+def test_a_condition_is_a_dict(when):
+    with pytest.raises(UserError, match="is no dict: write when="):
+        Float(0, 1, when=when)

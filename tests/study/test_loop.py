@@ -420,3 +420,13 @@ def test_a_sampler_without_an_answer():
 def test_what_cannot_decide_says_so():
     results = jaxbn.sweep(SPACE, "iris", num_configs=2, num_epochs=2, scheduler="pbt", interval=5)
     assert any("2 epochs leave pbt nothing to decide" in note for note in results.summary.notes)
+
+
+def test_a_round_for_which_a_sampler_has_nothing_is_left_out():
+    def stingy(seed, space, history, num_configs):
+        begun = 0 if not history else len(history.configs)
+        return [] if begun == 2 else random(seed + begun, space, None, num_configs)
+
+    results = jaxbn.sweep(SPACE, "wine", num_configs=6, num_epochs=1, sampler=stingy, num_rounds=3)
+    again = jaxbn.sweep(SPACE, "wine", num_configs=6, num_epochs=1, sampler=stingy, num_rounds=3)
+    assert results.trials["status"].to_list() == ["ok"] * len(again.trials)

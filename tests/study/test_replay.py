@@ -11,7 +11,8 @@ import jaxbn
 from jaxbn import Choice, Float, Int, Space, UserError
 from jaxbn.search import HYPERPARAMETERS, Band, Padding
 from jaxbn.study.lineage import schedule_of
-from jaxbn.study.replay import recorded_padding, recorded_tile_size, replay
+from jaxbn.study.recorded import recorded_padding, recorded_tile_size
+from jaxbn.study.replay import replay
 from jaxbn.study.results import Results
 
 SPACE = Space(

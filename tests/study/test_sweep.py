@@ -10,8 +10,9 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 
 import jaxbn
 from jaxbn import Choice, Float, Results, Space, UserError
-from jaxbn.search import HYPERPARAMETERS
+from jaxbn.search import HYPERPARAMETERS, from_values
 from jaxbn.study.clock import covered
+from jaxbn.study.lock import locked
 
 SPACE = Space(
     learning_rate=Float(1e-3, 0.03, scale="log"),
@@ -308,3 +309,63 @@ def test_a_dict_is_no_space():
         UserError, match=r"a dict with learning_rate, b1 was given as the space: write Space\(\*\*dict\)"
     ):
         jaxbn.plan({"learning_rate": 0.1, "b1": 0.5}, "iris")
+
+
+def test_smoothing_of_labels_is_of_classes():
+    smoothing = Space(label_smoothing=Float(0, 0.2), num_layers=1)
+    fixed, listed = Space(label_smoothing=0.1, num_layers=1), [from_values(label_smoothing=0.1)]
+    for given in (smoothing, fixed, listed):
+        with pytest.raises(UserError, match="label_smoothing is of classes and the targets of 'diabetes' are numbers"):
+            jaxbn.sweep(given, "diabetes", num_configs=2)
+
+
+def test_a_hyperparameter_that_nothing_uses_is_noted():
+    space = Space(momentum=Float(0.5, 0.99), optimizer="adam", num_layers=1, hidden_units=4)
+    results = jaxbn.sweep(space, "iris", num_configs=2, num_epochs=1)
+    assert "none of the 2 configs of the first round uses momentum, which the space searches" in results.summary.notes
+
+
+@pytest.mark.parametrize("space", [5, {"hidden_units": 4}, "iris", [{"hidden_units": 4}], []])
+def test_what_is_no_space_is_refused_where_a_run_goes_on_too(tmp_path, space):
+    jaxbn.sweep(Space(hidden_units=4, num_layers=1), "iris", num_configs=1, num_epochs=1, run_dir=tmp_path / "run")
+    for options in ({}, {"run_dir": tmp_path / "run", "resume": True}):
+        with pytest.raises(UserError, match=r"is no Space and|given as the space|no configs to train"):
+            jaxbn.sweep(space, "iris", num_configs=1, num_epochs=1, **options)
+    with pytest.raises(UserError, match="is no Space and"):
+        jaxbn.plan(jaxbn.load_data("iris"))
+
+
+def test_scores_that_are_not_finite_are_kept_as_null(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": rng.integers(0, 2, 60)})
+    far = table.head(10).with_columns(a=pl.when(pl.int_range(10) == 0).then(3e38).otherwise("a"))
+    data = jaxbn.load_data(table, target="y", test=far, task="classification")
+    results = jaxbn.sweep(
+        Space(hidden_units=4, num_layers=1), data, num_configs=2, num_epochs=2, run_dir=tmp_path / "run"
+    )
+    assert not np.isfinite(results.test["loss"])
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["finished"] and record["test"]["loss"] is None
+    again = Results.load(tmp_path / "run")
+    assert np.isnan(again.test["loss"]) and again.test["accuracy"] == results.test["accuracy"]
+    again.save(tmp_path / "copy")
+    assert (tmp_path / "copy/run.json").read_bytes() == (tmp_path / "run/run.json").read_bytes()
+
+
+def test_numpy_numbers_are_settings():
+    options = {"num_configs": np.int64(2), "num_epochs": np.int32(1), "valid_fraction": np.float32(0.25)}
+    results = jaxbn.sweep(Space(hidden_units=4, num_layers=1), "iris", **options)
+    assert len(results.trials) == 2 and type(results.request.settings["num_configs"]) is int
+
+
+def test_what_somebody_keeps_in_a_run_s_folder_is_not_replaced(tmp_path):
+    results = jaxbn.sweep(Space(hidden_units=4, num_layers=1), "iris", num_configs=1, num_epochs=1)
+    results.save(tmp_path / "run")
+    results.save(tmp_path / "run", overwrite=True)
+    (tmp_path / "run/notes.md").write_text("mine")
+    with pytest.raises(UserError, match=r"holds 'notes\.md' too, so it is not replaced"):
+        results.save(tmp_path / "run", overwrite=True)
+    (tmp_path / "run/notes.md").unlink()
+    with locked(tmp_path / "run/lock"), pytest.raises(UserError, match="is being written by process"):
+        results.save(tmp_path / "run", overwrite=True)
+    assert len(Results.load(tmp_path / "run").trials) == 1
