@@ -16,6 +16,8 @@ from jaxbn.nn.mlp import mlp
 from jaxbn.nn.types import Hyperparams, Model, PyTree, Spec, Variables
 
 CONVOLUTION, PRODUCT = "conv_general_dilated", "dot_general"
+SIZED = ("Shapes must be", "Only integer scalar arrays can be converted to a scalar index")
+"""How JAX says that a traced number is no width, and no index: it has no type of error for that."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,16 +106,24 @@ def _traced_once(spec: Spec, sizes: Sizes) -> Work:
         jax.eval_shape(functools.partial(forward, training=True), variables, row, stand_in(spec))
         once = functools.partial(forward, training=False)
         program, shape = jax.make_jaxpr(once, return_shape=True)(variables, row, stand_in(spec))
-    except jax.errors.ConcretizationTypeError as error:
+    except TypeError as error:
+        sized = spec.architecture.traced and str(error).startswith(SIZED)
+        if not sized and not isinstance(error, jax.errors.ConcretizationTypeError):
+            raise
         raise UserError(
-            f"{name} looks at the value of a hyperparameter that is traced, as Flax's Dropout does, and has none while "
-            "it is compiled: use the Dropout of jaxbn.interop.flax, or compute with it only"
+            f"{name} looks at the value of a hyperparameter that is traced, as Flax's Dropout or a width does, and has "
+            "none while it is compiled: use the Dropout of jaxbn.interop.flax, compute with it only, or leave it out "
+            "of traced"
         ) from error
-    if getattr(shape, "shape", None) != (1, sizes.num_outputs):
-        outputs = getattr(shape, "shape", (0, type(shape).__name__))[1:]
+    if not hasattr(shape, "shape"):
         raise UserError(
-            f"{name} gives outputs of shape {outputs} for a row and the data need {sizes.num_outputs}: let it take "
-            "num_outputs"
+            f"{name} gives a {type(shape).__name__} for a row and the data need an array of {sizes.num_outputs}: let "
+            "it return its outputs alone"
+        )
+    if shape.shape != (1, sizes.num_outputs):
+        raise UserError(
+            f"{name} gives outputs of shape {shape.shape[1:]} for a row and the data need {sizes.num_outputs}: let it "
+            "take num_outputs"
         )
     products, units, convolves = _counted(program.jaxpr)
     return Work(_size(variables.params), _size(variables.model_state), products, units, convolves)

@@ -14,6 +14,7 @@ own. Flax's own `Dropout` compares its rate with 0 in Python, which a traced num
 import dataclasses
 import inspect
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -64,8 +65,8 @@ def from_linen(
 
     Raises:
         UserError: it is no class of Linen modules; a field is named like a hyperparameter of the training; what is
-            traced is no field; or its `__call__` has an argument, without a default or with a truth value as one, that
-            nobody would tell it.
+            traced is no field; the input shape is no list of sizes; or it has no `__call__`, or one with an
+            argument, without a default or with a truth value as one, that nobody would tell it.
 
     Example:
         >>> class Net(nn.Module):
@@ -113,7 +114,7 @@ def from_nnx(
         The architecture, equal to another one of the same arguments.
 
     Raises:
-        UserError: as `from_linen`.
+        UserError: as `from_linen`; or its constructor does not take `rngs`.
 
     Example:
         >>> class Net(nnx.Module):
@@ -128,6 +129,11 @@ def from_nnx(
     """
     _check_class(module, nnx.Module, "NNX")
     parameters = list(inspect.signature(module.__init__).parameters.values())[1:]
+    takes_rngs = any(one.name == "rngs" or one.kind == inspect.Parameter.VAR_KEYWORD for one in parameters)
+    if not takes_rngs or module.__init__ is object.__init__:
+        raise UserError(
+            f"the constructor of {module.__name__} takes no rngs, with which its weights are drawn: add the argument"
+        )
     fields = {one.name: one.default for one in parameters if one.name != "rngs" and one.kind not in VARIADIC}
     return _architecture(module, fields, inspect.Parameter.empty, _nnx_model, input_shape, traced, loss)
 
@@ -152,7 +158,7 @@ def _architecture(
 ) -> Architecture:
     if isinstance(traced, str):
         raise UserError(f"traced = {traced!r} is a text: give a list of names, such as [{traced!r}]")
-    shape = None if input_shape is None else tuple(input_shape)
+    shape = None if input_shape is None else _row_shape(input_shape)
     defaults = {}
     for name, default in fields.items():
         if name in (*OUTPUTS, *INPUTS):
@@ -188,8 +194,23 @@ def _architecture(
     )
 
 
+def _row_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    try:
+        shape = tuple(map(operator.index, input_shape))
+    except TypeError:
+        shape = (0,)
+    if any(size < 1 for size in shape):
+        raise UserError(
+            f"input_shape = {input_shape!r} is no list of sizes, whole numbers from 1: give the shape of a row, such "
+            "as (8, 8, 1)"
+        )
+    return shape
+
+
 def _arguments(module: type) -> tuple[str, ...]:
     """What a module's `__call__` takes beside itself and the inputs."""
+    if not issubclass(module, Callable):
+        raise UserError(f"{module.__name__} has no __call__: write one that takes the inputs and returns the outputs")
     parameters = [one for one in inspect.signature(module.__call__).parameters.values() if one.kind not in VARIADIC]
     first = [one for one in parameters if one.kind != inspect.Parameter.KEYWORD_ONLY][:2]
     others = [one for one in parameters if one not in first]
@@ -346,9 +367,10 @@ def _as_real(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda a: a.astype(float) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
 
-def _wide(outputs: Array) -> Array:
+def _wide(outputs: Any) -> Any:
     """Outputs in which losses and scores are computed, whatever the module computes in."""
-    return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
+    # What is no array is refused by `jaxbn.engine.work`, which knows whose it is.
+    return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32)) if hasattr(outputs, "astype") else outputs
 
 
 def _like(old: PyTree, new: PyTree) -> PyTree:

@@ -104,22 +104,28 @@ class Predictor:
     def _columns(self, rows: Any) -> dict[str, Sequence[Any]]:
         if hasattr(rows, "to_dicts"):  # A frame of polars
             rows = rows.to_dicts()
-        elif hasattr(rows, "to_dict"):  # or of pandas.
+        elif hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # or of pandas.
             rows = rows.to_dict("records")
         if isinstance(rows, str):
             raise ValueError(f"{rows!r} is no list of rows: read the file first")
-        if not len(rows):
+        cells = np.array(rows, object)
+        if cells.ndim and not len(cells):
             raise ValueError("there are no rows to predict: give at least one")
-        if isinstance(rows[0], Mapping):
+        # NumPy takes some mappings for the list of their keys.
+        by_name = [isinstance(row, Mapping) for row in rows] if cells.ndim else [False]
+        if all(by_name):
             lacking = [name for name in self.columns if any(name not in row for row in rows)]
             if lacking:
                 raise ValueError(
                     f"the rows lack {', '.join(lacking)}: give every column, None where a value is missing"
                 )
             return {name: [row[name] for row in rows] for name in self.columns}
-        if any(len(row) != len(self.columns) for row in rows):
-            raise ValueError(f"every row needs {len(self.columns)} values: {', '.join(self.columns)}")
-        return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+        if any(by_name) or cells.ndim != 2 or cells.shape[1] != len(self.columns):
+            raise ValueError(
+                f"what was given, of type {type(rows).__name__}, is no list of rows of {len(self.columns)} values "
+                f"({', '.join(self.columns)}): give each row as a list, or each as a dict, a single one too"
+            )
+        return dict(zip(self.columns, cells.T, strict=True))
 
     def _word(self, value: Any) -> str | None:
         """A cell as jaxbn reads it: text without spaces round it, or None where the value is missing."""
@@ -135,6 +141,12 @@ class Predictor:
         """A numeric column; NaN where a value is missing, or is text among numbers."""
         found = np.array([self._number(cell) for cell in cells], float)
         text = [cell for cell in cells if isinstance(cell, str) and self._word(cell) is not None]
+        beyond = np.flatnonzero(np.abs(found) > self.preprocessor["largest"])
+        if len(beyond):
+            raise ValueError(
+                f"column {name!r} holds {cells[beyond[0]]!s:.30} in data row {beyond[0] + 1}, which is infinite in "
+                "float32: correct the value, or give None"
+            )
         # One cell says little of a column: it is missing, as it is among others.
         if len(text) > 1 and np.isnan(found).all():
             raise ValueError(
@@ -146,7 +158,10 @@ class Predictor:
     def _number(self, value: Any) -> float:
         """A cell as a number; NaN where it is missing, or none."""
         if isinstance(value, int | float | np.number):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                return math.inf
         word = self._word(value)
         if word is None or word.lower() in self.reading["truth"]:
             return math.nan if word is None else self.reading["truth"][word.lower()]

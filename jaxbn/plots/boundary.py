@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.errors import UserError
-from jaxbn.plots.style import BLACK, CYCLE, legend, one, tidy
+from jaxbn.plots.calibration import check_codes
+from jaxbn.plots.style import BLACK, CYCLE, counted, legend, one, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,14 +41,21 @@ def boundary(
         has the colour and the marker of its true class.
 
     Raises:
-        UserError: there is no point, it has not two features, or there are too many classes.
+        UserError: there is no point with both features, the grid has none, there are too many classes, or a code is
+            that of none.
     """
-    x, y_true = np.asarray(x, dtype=float), np.asarray(y_true).astype(int)
-    if x.ndim != 2 or x.shape[1] != 2 or len(x) != len(y_true) or not len(x):
-        raise UserError(f"points of shape {x.shape} with {len(y_true)} labels: give [N, 2] and [N], and at least one")
+    x, y_true = np.asarray(x, dtype=float), np.asarray(y_true)
+    if x.ndim != 2 or x.shape[1] != 2 or y_true.shape != x.shape[:1] or not len(x):
+        raise UserError(
+            f"points of shape {x.shape} with labels of shape {y_true.shape}: give [N, 2] and [N], and at least one"
+        )
     if not 2 <= len(classes) <= len(CYCLE):
         raise UserError(f"{len(classes)} classes cannot be told apart by colour: give 2 to {len(CYCLE)}")
-    points = x[np.isfinite(x).all(1)]
+    if resolution < 1:
+        raise UserError(f"a grid of {resolution} points along each axis shows nothing: give at least 1")
+    y_true, points = check_codes(y_true, classes), x[np.isfinite(x).all(1)]
+    if not len(points):
+        raise UserError(f"none of the {counted(len(x), 'point')} has both features: give at least one that has")
     low, high = points.min(0), points.max(0)
     margin = np.where(high > low, 0.08 * (high - low), 0.5)
     low, high = low - margin, high + margin

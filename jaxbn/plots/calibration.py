@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.errors import UserError
-from jaxbn.plots.style import BLUE, GREY, PALE, legend, many, tidy
+from jaxbn.plots.style import BLUE, GREY, PALE, counted, legend, many, tidy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,15 +15,30 @@ def check_predictions(y_true: Any, probabilities: Any, classes: Any) -> tuple["n
     """Class codes [N] and probabilities [N, C] as arrays.
 
     Raises:
-        UserError: there is no row, or the shapes do not go together.
+        UserError: there is no row, the shapes do not go together, or a code is that of no class.
     """
     y_true, probabilities = np.asarray(y_true), np.asarray(probabilities, dtype=float)
-    if not len(y_true) or probabilities.shape != (len(y_true), len(classes)):
+    if y_true.ndim != 1 or not len(y_true) or probabilities.shape != (len(y_true), len(classes)):
         raise UserError(
-            f"{len(y_true)} labels, probabilities of shape {probabilities.shape} and {len(classes)} classes do not go "
-            "together: give a row of probabilities for each label, and at least one row"
+            f"labels of shape {y_true.shape}, probabilities of shape {probabilities.shape} and {len(classes)} classes "
+            "do not go together: give a row of probabilities for each label, and at least one row"
         )
-    return y_true.astype(int), probabilities
+    return check_codes(y_true, classes), probabilities
+
+
+def check_codes(y_true: "npt.NDArray", classes: Any) -> "npt.NDArray":
+    """Class codes as whole numbers, int [N].
+
+    Raises:
+        UserError: one is that of no class.
+    """
+    strange = y_true[~np.isin(y_true, np.arange(len(classes)))].tolist()
+    if strange:
+        raise UserError(
+            f"{strange[0]!r} is the code of none of {len(classes)} classes: give whole numbers from 0 to "
+            f"{len(classes) - 1}, the places of the classes"
+        )
+    return y_true.astype(int)
 
 
 def calibration(y_true: Any, probabilities: Any, classes: Any, *, num_bins: int = 10, axes: Any = None) -> "np.ndarray":
@@ -41,11 +56,13 @@ def calibration(y_true: Any, probabilities: Any, classes: Any, *, num_bins: int 
         title holds the expected calibration error of Guo et al. (2017): the mean distance from the diagonal.
 
     Raises:
-        UserError: there is no row, or the shapes do not go together.
+        UserError: there is no row or no bin, the shapes do not go together, or a code is that of no class.
     """
     from scipy.stats import binomtest
 
     y_true, probabilities = check_predictions(y_true, probabilities, classes)
+    if num_bins < 1:
+        raise UserError(f"predictions cannot be put into {num_bins} bins: give at least 1")
     sure = probabilities.max(-1)
     right = probabilities.argmax(-1) == y_true
     bins = np.clip(np.ceil(sure * num_bins).astype(int) - 1, 0, num_bins - 1)
@@ -69,7 +86,8 @@ def calibration(y_true: Any, probabilities: Any, classes: Any, *, num_bins: int 
     for ax in drawn:
         ax.set_xlim(-0.02, 1.02)
     above.tick_params(labelbottom=False)
-    tidy(above, y="share that was right", title=f"expected calibration error {error:.3f}, {len(y_true)} rows")
+    rows = counted(len(y_true), "row")
+    tidy(above, y="share that was right", title=f"expected calibration error {error:.3f}, {rows}")
     tidy(below, x="probability of the predicted class", y="rows")
     legend(above, loc="upper left")
     return drawn

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.plots.calibration import check_predictions
-from jaxbn.plots.style import COUNTS, SMALL, key, one, tidy
+from jaxbn.plots.style import COUNTS, SMALL, counted, key, one, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def confusion(y_true: Any, probabilities: Any, classes: Any, *, ax: "Axes | None
         The axes. A cell holds a count; its colour is the share of the true class, so that rare classes show.
 
     Raises:
-        UserError: there is no row, or the shapes do not go together.
+        UserError: there is no row, the shapes do not go together, or a code is that of no class.
     """
     from sklearn.metrics import confusion_matrix
 
@@ -53,5 +53,5 @@ def confusion(y_true: Any, probabilities: Any, classes: Any, *, ax: "Axes | None
     )
     ax.set_yticks(shown, [names[code] for code in shown])
     wrong = int((predicted != y_true).sum())
-    tidy(ax, x="predicted class", y="true class", title=f"{wrong} of {len(y_true)} rows wrong")
+    tidy(ax, x="predicted class", y="true class", title=f"{wrong} of {counted(len(y_true), 'row')} wrong")
     return ax

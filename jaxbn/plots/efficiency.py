@@ -29,12 +29,15 @@ def efficiency(
         The axes, s on a log scale.
 
     Raises:
-        UserError: the arrays are empty, or not of one length.
+        UserError: the arrays are empty, or not of one length, or a size is below 1.
     """
     sizes, mean, low, high = (np.asarray(values, dtype=float) for values in (sizes, mean, low, high))
     if not sizes.size or not sizes.shape == mean.shape == low.shape == high.shape:
         lengths = ", ".join(str(values.size) for values in (sizes, mean, low, high))
         raise UserError(f"sizes, mean, low and high have {lengths} numbers: give as many of each, and at least one")
+    below = sizes[~(sizes >= 1)]
+    if len(below):
+        raise UserError(f"there is no best of a search of {below[0]:g} configurations: give sizes of at least 1")
     ax = one(ax)
     from matplotlib.ticker import NullLocator
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxbn.errors import UserError
 from jaxbn.plots.scores import Scores, best_row
-from jaxbn.plots.style import BLACK, BLUE, GREY, SKY, SMALL, VERMILION, legend, need, one, tidy
+from jaxbn.plots.style import BLACK, BLUE, GREY, SKY, SMALL, VERMILION, counted, curves_of, legend, one, tidy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +29,7 @@ def learning_curves(
     in it are over the trials that were still training in each epoch.
 
     Args:
-        curves: a row per trial and epoch.
+        curves: a row per trial and epoch; those of other trials are left out.
         trials: a row per trial.
         metric: the score, such as "accuracy".
         greater_is_better: its direction.
@@ -40,14 +41,16 @@ def learning_curves(
         The axes.
 
     Raises:
-        UserError: there is no such metric, or nothing to draw.
+        UserError: there is no such metric, or nothing to draw, or the best trial has no curve.
     """
-    need(curves, "trial", "epoch", kind="epochs")
+    curves = curves_of(trials, curves)
     scores = Scores.of(curves, metric, greater_is_better, kind="epochs")
     trial, epoch = curves["trial"].to_numpy(), curves["epoch"].to_numpy()
     fan = np.full((int(trial.max()) + 1, int(epoch.max())), np.nan)
     fan[trial, epoch - 1] = scores.values
     best = int(trials["trial"][best_row(trials, Scores.of(trials, metric, greater_is_better), best)])
+    if best not in trial:
+        raise UserError(f"the best of them, trial {best}, has no curve: give the curves of all trials that are drawn")
     ax = one(ax)
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import MaxNLocator
@@ -73,7 +76,7 @@ def learning_curves(
     ax.set_xlim(1 - margin, len(epochs) + margin)
     ax.set_ylim(*scores.limits)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    tidy(ax, x="epoch", y=scores.label, title=f"{len(trials)} trials")
+    tidy(ax, x="epoch", y=scores.label, title=counted(len(trials), "trial"))
     legend(ax, loc="lower right" if greater_is_better else "upper right")
     return ax
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxbn.plots.scale import Scale, searched
+from jaxbn.plots.scale import Scale, chosen
 from jaxbn.plots.scores import Scores, best_row
 from jaxbn.plots.style import BLACK, GREY, SMALL, VERMILION, legend, one
 from jaxbn.plots.ticks import even_ticks, number_texts
@@ -50,7 +50,7 @@ def parallel(
         UserError: there is no such metric or hyperparameter, or nothing to draw.
     """
     scores = Scores.of(trials, metric, greater_is_better)
-    names = searched(trials, space) if names is None else list(names)
+    names = chosen(names, trials, space)
     scales = [Scale.of(name, trials, space) for name in names]
     low, high = scores.limits
     shares = (scores.clipped - low) / (high - low)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxbn.plots.scale import Scale, searched
+from jaxbn.plots.scale import Scale, chosen
 from jaxbn.plots.scores import Scores, best_row
 from jaxbn.plots.style import BLACK, BLUE, ORANGE, VERMILION, legend, many, tidy
 from jaxbn.search import Space
@@ -50,7 +50,7 @@ def response(
         UserError: there is no such metric or hyperparameter, or nothing to draw.
     """
     scores = Scores.of(trials, metric, greater_is_better)
-    names = searched(trials, space) if names is None else list(names)
+    names = chosen(names, trials, space)
     scales = [Scale.of(name, trials, space) for name in names]
     columns = 1 if len(names) == 1 else 2 if len(names) in (2, 4) else 3
     drawn = many(axes, len(names), columns=columns, panel=(6, 4) if columns == 1 else (7.5 / columns, 2.3))

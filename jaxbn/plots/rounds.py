@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxbn.plots.scale import Scale, plane
 from jaxbn.plots.scores import Scores, best_row
-from jaxbn.plots.style import BLACK, CYCLE, legend, need, one, tidy
+from jaxbn.plots.style import BLACK, CYCLE, counted, legend, need, one, tidy
 from jaxbn.search import Space
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def rounds(
         rows = members & np.isfinite(across)
         color, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
         style = {"s": size, "marker": marker, "color": color, "alpha": 0.65, "linewidths": 0}
-        ax.scatter(across[rows], up[rows], label=f"round {number} ({members.sum()} trials)", **style)
+        ax.scatter(across[rows], up[rows], label=f"round {number} ({counted(members.sum(), 'trial')})", **style)
         if rows.any():
             left, low = across[rows].min(), up[rows].min()
             width, height = np.ptp(across[rows]), np.ptp(up[rows])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxbn.plots.scores import Scores
-from jaxbn.plots.style import BLACK, BLUE, CYCLE, VERMILION, legend, many, need, tidy
+from jaxbn.plots.style import BLACK, BLUE, CYCLE, VERMILION, counted, curves_of, legend, many, need, tidy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +26,7 @@ def rungs(
 
     Args:
         trials: a row per trial, with the column `bracket`; the brackets of Hyperband are stacked.
-        curves: a row per trial and epoch.
+        curves: a row per trial and epoch; those of other trials are left out.
         metric: the score, such as "accuracy".
         greater_is_better: its direction.
         axes: two axes; None makes a figure.
@@ -39,7 +39,7 @@ def rungs(
         UserError: there is no such metric, or nothing to draw.
     """
     need(trials, "trial", "status", "epochs", "bracket", kind="trials")
-    need(curves, "trial", "epoch", kind="epochs")
+    curves = curves_of(trials, curves)
     scores = Scores.of(curves, metric, greater_is_better, kind="epochs")
     last = int(curves["epoch"].to_numpy().max())
     rungs_of = _rungs(trials, last)
@@ -70,10 +70,10 @@ def rungs(
 
 
 def _title(marks: list[int]) -> str:
-    *before, last = (str(mark) for mark in marks)
+    *before, last = marks
     if not before:
-        return f"nothing was pruned in {last} epochs"
-    return f"rungs after {', '.join(before)} and {last} epochs"
+        return f"nothing was pruned in {counted(last, 'epoch')}"
+    return f"rungs after {', '.join(map(str, before))} and {last} epochs"
 
 
 def _rungs(trials: "pl.DataFrame", last: int) -> dict[int, set[int]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -194,6 +195,19 @@ def plane(x: Scale, y: Scale, trials: "pl.DataFrame") -> tuple[np.ndarray, np.nd
     across, up = x.spread(x.numbers(trials), 0.6), y.spread(y.numbers(trials)[::-1], 0.6)[::-1]
     used = np.isfinite(across) & np.isfinite(up)
     return np.where(used, across, np.nan), np.where(used, up, np.nan)
+
+
+def chosen(names: Sequence[str] | None, trials: "pl.DataFrame", space: Space | None = None) -> list[str]:
+    """The hyperparameters that were named; None: all that were searched.
+
+    Raises:
+        UserError: there is none.
+    """
+    if names is None:
+        return searched(trials, space)
+    if not names:
+        raise UserError("no hyperparameter was named: name at least one, or leave the names out")
+    return list(names)
 
 
 def searched(trials: "pl.DataFrame", space: Space | None = None) -> list[str]:

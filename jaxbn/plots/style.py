@@ -141,3 +141,29 @@ def need(frame: "pl.DataFrame", *columns: str, kind: str) -> None:
             raise UserError(f"the table of {kind} has no column {column!r}: give the {kind} of a sweep's results")
     if not frame.height:
         raise UserError(f"there are no {kind} to draw: the table has no row")
+
+
+def curves_of(trials: "pl.DataFrame", curves: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows of `curves` that are of these trials: either table may be a part of a sweep's.
+
+    Raises:
+        UserError: a table lacks what it must have, or no trial has a curve.
+    """
+    need(trials, "trial", kind="trials")
+    need(curves, "trial", "epoch", kind="epochs")
+    found = curves.join(trials, on="trial", how="semi", maintain_order="left")
+    if not found.height:
+        raise UserError(
+            f"none of the {counted(trials.height, 'trial')} has a curve: give the trials and the curves of one sweep"
+        )
+    return found
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are of something.
+
+    Example:
+        >>> counted(1, "trial"), counted(3, "trial")
+        ('1 trial', '3 trials')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

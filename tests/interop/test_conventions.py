@@ -427,8 +427,11 @@ def test_mistakes_are_said():
         import_network({name: array for name, array in arrays.items() if name != "3.weight"}, "torch")
     with pytest.raises(UserError, match=r"unknown convention 'pytorch'.*'torch'"):
         track("pytorch", [FIRST])
-    for batches in ([], [[1.0, 2.0]], [FIRST, np.ones((3, 2))]):
+    for batches in ([], [[1.0, 2.0]], [FIRST, np.ones((3, 2))], [np.ones((3, 0))], np.ones((1, 3, 0))):
         with pytest.raises(UserError, match="given as mini-batches"):
+            track("torch", batches)
+    for batches in ([[[1.0], [2.0, 3.0]]], [FIRST, [["wide"]]], "wide", [{"a": 1.0}], None, 3):
+        with pytest.raises(UserError, match=r"mini-batches that are no arrays of numbers .*: give a list of arrays"):
             track("torch", batches)
     narrow = dataclasses.replace(variables.model_state[0], var=np.full(6, 1e-5, "f"))
     small = Variables(variables.params, (narrow, variables.model_state[1]))

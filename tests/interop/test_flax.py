@@ -470,6 +470,63 @@ class FlaxDropout(nn.Module):
         return nn.Dense(self.num_outputs)(nn.Dropout(self.dropout, deterministic=not training)(x))
 
 
+class Pair(nn.Module):
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.num_outputs)(x), 1
+
+
+class Silent(nn.Module):
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        nn.Dense(self.num_outputs)(x)
+
+
+class Uncalled(nn.Module):
+    num_outputs: int
+
+
+class UncalledLater(nnx.Module):
+    def __init__(self, num_inputs, num_outputs, *, rngs):
+        self.output = nnx.Linear(num_inputs, num_outputs, rngs=rngs)
+
+
+class Sure(nnx.Module):
+    def __init__(self, num_inputs, num_outputs):
+        self.output = nnx.Linear(num_inputs, num_outputs, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.output(x)
+
+
+class Unmade(nnx.Module):
+    def __call__(self, x):
+        return x
+
+
+class Deep(nn.Module):
+    num_outputs: int
+    depth: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+        for _ in range(self.depth):
+            x = nn.Dense(4)(x)
+        return nn.Dense(self.num_outputs)(x)
+
+
+class Mistaken(nn.Module):
+    num_outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.num_outputs)(x) + "1"
+
+
 class Sowing(nn.Module):
     num_outputs: int
 
@@ -512,6 +569,22 @@ class Fourier(nnx.Module):
             lambda: plan(iris(from_linen(FlaxDropout)), "iris"),
             "FlaxDropout looks at the value of a hyperparameter that",
         ),
+        (
+            lambda: plan(iris(from_linen(Net, traced=("features",))), "iris"),
+            "Net looks at the value of a hyperparameter that is traced, .* or leave it out of traced",
+        ),
+        (lambda: plan(iris(from_nnx(Later, traced=("features",))), "iris"), "Later looks at the value of a hyperp"),
+        (lambda: plan(iris(from_linen(Deep, traced=("depth",))), "iris"), "Deep looks at the value of a hyperparam"),
+        (lambda: plan(iris(from_linen(Pair)), "iris"), "Pair gives a tuple for a row and the data need an array of 3"),
+        (lambda: plan(iris(from_linen(Silent)), "iris"), "Silent gives a NoneType for a row and"),
+        (lambda: from_linen(Uncalled), "Uncalled has no __call__: write one"),
+        (lambda: from_nnx(UncalledLater), "UncalledLater has no __call__: write one"),
+        (lambda: from_nnx(Sure), "the constructor of Sure takes no rngs, .*: add the argument"),
+        (lambda: from_nnx(Unmade), "the constructor of Unmade takes no rngs"),
+        (lambda: from_linen(Net, input_shape=4), "input_shape = 4 is no list of sizes, .*: give the shape of a"),
+        (lambda: from_linen(Net, input_shape="22"), "input_shape = '22' is no list of sizes"),
+        (lambda: from_linen(Net, input_shape=(-2, -2)), "input_shape = .-2, -2. is no list of sizes"),
+        (lambda: from_nnx(Later, input_shape=(4.0,)), "input_shape = .4.0,. is no list of sizes"),
         (lambda: plan(iris(from_linen(Sowing)), "iris"), "changes its shape in training, as what is sown does"),
         (lambda: plan(iris(from_nnx(Fourier)), "iris"), "neither nnx.Param nor nnx.BatchStat .frequencies."),
         (lambda: Space(architecture=Net), "is no Architecture: make one"),
@@ -536,6 +609,11 @@ class Fourier(nnx.Module):
 def test_mistakes(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_a_mistake_of_the_module_stays_its_own():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        plan(iris(from_linen(Mistaken)), "iris")
 
 
 def test_nnx_computes_what_linen_does():

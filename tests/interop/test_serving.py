@@ -1,5 +1,6 @@
 """What is exported predicts what the model does, on raw rows, without JAX."""
 
+import collections
 import importlib.util
 import json
 import subprocess
@@ -202,6 +203,45 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
     for rows in ([], [[1.0, 2.0]]):
         with pytest.raises(ValueError, match=r"rows to predict|4 values"):
             served.predict(rows)
+
+
+def test_what_is_no_list_of_rows_of_one_kind_is_refused(tmp_path):
+    pd = pytest.importorskip("pandas")
+    served = predictor_of(tmp_path, model_of("iris"))
+    row = [5.1, 3.5, 1.4, 0.2]
+    record = dict(zip(served.columns, row, strict=True))
+    other = collections.UserDict(record)
+    for rows in (
+        *([row, record], [record, row], [row, other], [other, row]),
+        *(row, tuple(row), np.array(row), pd.Series(row), pl.Series(row), record, other),
+        {name: [value] for name, value in record.items()},
+        *((one for one in [row]), None, 5.1, np.float64(5.1), pl.DataFrame([record]).lazy(), tmp_path / "t.csv"),
+        *(["5.1,3"], [row, row[:3]], np.array([row])[..., None], [[[value] for value in row]]),
+    ):
+        with pytest.raises(ValueError, match=f"of type {type(rows).__name__}, .* of 4 values .*: give each row as a"):
+            served.predict(rows)
+    expected = served.predict([row]).tolist()
+    for rows in (
+        *([record], [other], (tuple(row),), [np.array(row)], np.array([row], np.float32), np.array([record])),
+        *(jax.numpy.array([row]), collections.deque([row]), pd.DataFrame([record]), pl.DataFrame([record])),
+    ):
+        assert served.predict(rows).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.inf, -np.inf, 1e300, -4e38, np.float32("inf"), 10**400, "1e300", "-inf"],
+    ids=lambda value: f"{value}"[:8],
+)
+def test_what_is_infinite_in_float32_is_refused(tmp_path, value):
+    model = model_of("iris")
+    served = predictor_of(tmp_path, model)
+    rows = [[5.1, 3.5, 1.4, 0.2], [5.1, 3.5, value, 0.2]]
+    for predict in (served.predict, model.predict):
+        with pytest.raises(
+            ValueError, match=r"'petal length \(cm\)' holds .* in data row 2, which is infinite in float32"
+        ):
+            predict(rows)
 
 
 def test_safetensors_hold_the_folded_layers():

@@ -70,6 +70,30 @@ def test_learning_curves_of_one_trial_and_one_epoch(trials, curves):
     assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all() and ax.get_xlim()[0] < 1 < ax.get_xlim()[1]
 
 
+def test_curves_of_trials_that_are_left_out_are_left_out(trials, curves):
+    some = trials.filter(pl.col("trial") >= 20)
+    own = curves.filter(pl.col("trial") >= 20)
+    expected, found = (learning_curves(c, some, **ACCURACY) for c in (own, curves))
+    for mine, theirs in zip(expected.lines, found.lines, strict=True):
+        np.testing.assert_array_equal(mine.get_xydata(), theirs.get_xydata())
+    (fan,) = (c for c in found.collections if isinstance(c, LineCollection))
+    assert sum(len(line) > 0 for line in fan.get_segments()) == 4
+    assert found.get_title("left") == "4 trials" and found.get_ylim() == expected.get_ylim()
+    assert learning_curves(curves, trials[:1], **ACCURACY).get_title("left") == "1 trial"
+    survivors, strip = rungs(some, curves, **ACCURACY)
+    assert len(marks(strip, "trained on")) == 4 and survivors.get_ylim()[1] == pytest.approx(4 * 1.05)
+
+
+def test_trials_without_a_curve_are_said(trials, curves):
+    for left in (curves.filter(pl.col("trial") != 20), curves.filter(pl.col("trial") < 20)):
+        with pytest.raises(UserError, match="the best of them, trial 20, has no curve: give the curves of all trials"):
+            learning_curves(left, trials, **ACCURACY, best=20)
+    few, others = trials.filter(pl.col("trial") > 8), curves.filter(pl.col("trial") < 8)
+    for draw in (lambda: learning_curves(others, few, **ACCURACY), lambda: rungs(few, others, **ACCURACY)):
+        with pytest.raises(UserError, match="none of the 15 trials has a curve: give the trials and the curves of one"):
+            draw()
+
+
 def test_response_has_a_panel_for_each_hyperparameter_on_its_own_scale(trials, space):
     axes = response(trials, space, **ACCURACY)
     assert [ax.get_xlabel().split("\n")[0] for ax in axes] == list(space.domains)
@@ -85,6 +109,12 @@ def test_response_has_a_panel_for_each_hyperparameter_on_its_own_scale(trials, s
         assert sum(len(c.get_offsets()) for c in ax.collections if c.get_label() == "diverged") == lost
     rates = set(marks(axes[0], "_inside")[:, 0].tolist())
     assert rates <= set(trials["learning_rate"].to_list())
+
+
+def test_no_hyperparameter_is_no_picture(trials, space):
+    for draw in (response, parallel):
+        with pytest.raises(UserError, match="no hyperparameter was named: name at least one"):
+            draw(trials, space, names=[], **ACCURACY)
 
 
 def test_response_medians_of_a_choice(trials, space):
@@ -262,6 +292,9 @@ def test_efficiency():
     efficiency([1], [0.5], [0.5], [0.5], metric="accuracy")
     with pytest.raises(UserError, match="1, 2, 1, 1 numbers"):
         efficiency([1], [1, 2], [1], [1], metric="accuracy")
+    for size in (0, -1, np.nan):
+        with pytest.raises(UserError, match=f"a search of {size:g} configurations: give sizes of at least 1"):
+            efficiency([1, size], [1, 1], [1, 1], [1, 1], metric="accuracy")
 
 
 def test_calibration_agrees_with_scikit_learn(predictions):
@@ -278,6 +311,33 @@ def test_calibration_agrees_with_scikit_learn(predictions):
         calibration(y_true, probabilities[:, :2], classes)
     with pytest.raises(UserError, match="at least one row"):
         calibration([], np.empty((0, 3)), classes)
+    for codes in (0, y_true[:, None]):
+        with pytest.raises(UserError, match=r"labels of shape \(.*\), .* do not go together"):
+            calibration(codes, probabilities, classes)
+    with pytest.raises(UserError, match="0 bins: give at least 1"):
+        calibration(y_true, probabilities, classes, num_bins=0)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (["a", "b"], "'a' is the code of none of 2 classes: give whole numbers from 0 to 1, the places of the classes"),
+        (np.array(["0", "1"], object), "'0' is the code of none"),
+        ([0, 9], "9 is the code of none"),
+        ([9, 9], "9 is the code of none"),
+        ([-1, 0], "-1 is the code of none"),
+        ([0.5, 1], "0.5 is the code of none"),
+        ([np.nan, 1], "nan is the code of none"),
+    ],
+)
+def test_what_is_no_code_of_a_class_is_said(codes, message):
+    two = np.eye(2)
+    for draw in (calibration, confusion):
+        with pytest.raises(UserError, match=message):
+            draw(codes, two, ("a", "b"))
+        assert draw([0.0, 1.0], two, ("a", "b")) is not None
+    with pytest.raises(UserError, match=message):
+        boundary(lambda rows: np.tile([0.4, 0.6], (len(rows), 1)), two, codes, ("a", "b"))
 
 
 def test_confusion_counts(predictions):
@@ -304,10 +364,15 @@ def test_boundary_of_a_line():
     assert len(marks(ax, "no")) + len(marks(ax, "yes")) == 30
     lines = [path.vertices for c in ax.collections if isinstance(c, ContourSet) for path in c.get_paths()]
     np.testing.assert_allclose(np.concatenate(lines)[:, 0], 0.5, atol=0.01)
-    with pytest.raises(UserError, match=r"give \[N, 2\]"):
-        boundary(predict_proba, points[:, :1], [0] * 30, ("no", "yes"))
+    for x, y_true in ((points[:, :1], [0] * 30), (points, [0] * 29), (points, 0)):
+        with pytest.raises(UserError, match=r"give \[N, 2\]"):
+            boundary(predict_proba, x, y_true, ("no", "yes"))
     with pytest.raises(UserError, match="9 classes"):
         boundary(predict_proba, points, [0] * 30, tuple(range(9)))
+    with pytest.raises(UserError, match="none of the 30 points has both features: give at least one that has"):
+        boundary(predict_proba, np.where([True, False], np.nan, points), [0] * 30, ("no", "yes"))
+    with pytest.raises(UserError, match="a grid of 0 points along each axis shows nothing: give at least 1"):
+        boundary(predict_proba, points, [0] * 30, ("no", "yes"), resolution=0)
 
 
 def test_activations_share_their_range():

@@ -25,17 +25,20 @@ def track(convention: str | Convention, batches: Sequence[ArrayLike]) -> dict[st
         The arrays in the framework's order and form, float64 where they are not counts.
 
     Raises:
-        UserError: there is no such name; a batch is not [B, F] or not as wide as the first; or the framework refuses a
-            batch of one row.
+        UserError: there is no such name; a batch is no array of numbers [B, F], or not as wide as the first; or the
+            framework refuses a batch of one row.
 
     Example:
         >>> track("torch", [[[1.0], [2.0], [3.0], [4.0]]])["running_var"].round(4)
         array([1.0667])
     """
     convention = lookup(convention)
-    arrays = [np.asarray(batch, np.float64) for batch in batches]
-    if not arrays or arrays[0].ndim != 2:
-        raise UserError(f"{_shapes(arrays)} given as mini-batches: give a list of arrays [B, F]")
+    try:
+        arrays = [np.asarray(batch, np.float64) for batch in batches]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"mini-batches that are no arrays of numbers ({error}): give a list of arrays [B, F]") from None
+    if not arrays or arrays[0].ndim != 2 or not arrays[0].shape[1]:
+        raise UserError(f"{_shapes(arrays)} given as mini-batches: give a list of arrays [B, F], F at least 1")
     if any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
         raise UserError(f"{_shapes(arrays)} given as mini-batches: give arrays [B, F] of the same F")
     with jax.enable_x64(True):
