@@ -59,14 +59,14 @@ def test_as_many_as_it_says_fit(monkeypatch, settings):
 
 @pytest.mark.skipif(workers()[0].platform != "cpu", reason="tiles and data are on the device")
 @pytest.mark.parametrize(
-    ("settings", "less"),
+    ("data", "settings", "less"),
     [
-        ({"tile_size": 60}, "a smaller tile_size, smaller batches or fewer hidden units"),
-        ({"tile_size": 1, "folds": 40}, "fewer rows"),
+        ("iris", {"tile_size": 60}, "a smaller tile_size, smaller batches or fewer hidden units"),
+        ("digits", {"tile_size": 1, "folds": 5}, "fewer rows"),
     ],
 )
-def test_what_would_not_fit_with_fewer_trials_either(monkeypatch, settings, less):
-    planned = plan(**settings)
+def test_what_would_not_fit_with_fewer_trials_either(monkeypatch, data, settings, less):
+    planned = jaxbn.plan(SPACE, data, num_configs=90, num_epochs=9, **settings)
     monkeypatch.setattr(memory, "free_bytes", lambda: fixed_bytes(planned) / 2)
     with pytest.raises(UserError, match=f"the data and the tiles .*: give {less}$"):
         check_memory(planned, workers()[0])

@@ -105,7 +105,7 @@ def test_a_rung_too_near_the_last_is_left_out():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"factor": 1.0}, "reduction factor of 1 .* above 1"),
+        ({"factor": 1.0}, "reduction factor of 1 .* give 1.1 or more"),
         ({"factor": float("nan")}, "reduction factor"),
         ({"min_epochs": 10}, "first rung after 10 epochs does not lie within the 9"),
         ({"min_epochs": 0}, "first rung after 0 epochs"),
