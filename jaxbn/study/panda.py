@@ -141,7 +141,7 @@ class Panda:
         """Change hyperparameters from the next epoch on.
 
         Before the first epoch all of them may change. After it, what would make a lie of the state may not: those that
-        shape the network or its optimizer, `hidden_units`, `init_scale` and `b2`. A `learning_rate` is what decay
+        shape the network or its optimizer, `hidden_units`, `init_scale`, `b1` and `b2`. A `learning_rate` is what decay
         starts from: where it decays, `curves` has the rate in use.
 
         Args:

@@ -316,3 +316,16 @@ def test_conventions_of_optimizers_and_initial_weights(capsys):
     record = json.loads(output(capsys, "conventions --optimizers --json"))
     assert record["Adam"]["torch"]["epsilon_added"] == "corrected"
     assert record["Adam"]["keras3"]["epsilon"] == 1e-7
+
+
+def test_a_model_that_is_trained_again_replaces_nothing_else(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output(capsys, "sweep iris --num-configs 2 --num-epochs 1 --out run --json")
+    output(capsys, "train run#0 --out mine")
+    output(capsys, "train run#1 --out mine --overwrite")
+    (tmp_path / "mine/notes.md").write_text("mine")
+    assert main(["train", "run#0", "--out", "mine", "--overwrite"]) == 2
+    assert "'mine' holds 'notes.md' too, so it is not replaced" in capsys.readouterr().err
+    assert (tmp_path / "mine/notes.md").read_text() == "mine"
+    assert main(["train", "run#0", "--out", "run/best", "--overwrite"]) == 2
+    assert "'run/best' is for the winner of the run as it was swept" in capsys.readouterr().err

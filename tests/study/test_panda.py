@@ -370,3 +370,19 @@ def test_interventions_are_frozen(tended):
     with pytest.raises(dataclasses.FrozenInstanceError):
         tended.log.interventions[0].kind = "set"
     assert isinstance(tended.log.interventions[0], Intervention)
+
+
+def test_a_name_that_is_no_hyperparameter_is_refused_whatever_it_means_in_python():
+    for name in ("self", "architecture", "own"):
+        with pytest.raises(UserError, match=f"unknown hyperparameter '{name}'"):
+            Panda({name: 1}, "iris")
+        with pytest.raises(UserError, match="hyperparameter"):
+            Panda(SMALL, "iris").set(**{name: 1})
+    with pytest.raises(UserError, match="unknown hyperparameter 'architecture'"):
+        jaxbn.sweep(None, "iris", num_configs=2, enqueue=[{"architecture": "mlp"}])
+
+
+def test_a_log_makes_its_folder(tmp_path):
+    panda = Panda(SMALL, "iris").train(np.int64(1))
+    panda.log.save(tmp_path / "not/yet/log.jsonl")
+    assert Log.load(tmp_path / "not/yet/log.jsonl") == panda.log

@@ -137,3 +137,15 @@ def test_merged_optimizers_and_uneven_layers_are_read_from_the_record(results):
     bands = (Band(0, 0, (64,)), Band(2, 8, ()), Band(2, 32, (32, 64)))
     request = dataclasses.replace(results.request, programs=programs)
     assert recorded_padding(request) == Padding(bands, tuple(kinds))
+
+
+def test_a_trial_trained_again_is_the_trial(results):
+    for trial in (results.best.trial, adopted(results)[0]):
+        model, scores = jaxbn.retrain(results, trial)
+        row = results.trials.row(trial, named=True)
+        assert {f"valid_{name}": score for name, score in scores["validation"].items()} == {
+            name: pytest.approx(row[name], rel=1e-6) for name in row if name.startswith("valid_")
+        }
+        assert np.array_equal(
+            model.variables.params.output.kernel, replay(results, trial).model.variables.params.output.kernel
+        )

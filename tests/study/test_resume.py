@@ -24,8 +24,9 @@ from jaxbn.search import from_values
 from jaxbn.study import checkpoint, conduct, files, keeper
 from jaxbn.study.clock import Clock
 from jaxbn.study.files import new_folder
+from jaxbn.study.interrupt import Interrupted
 from jaxbn.study.lock import locked
-from jaxbn.study.loop import Resumed
+from jaxbn.study.loop import Ranked, Resumed
 from jaxbn.study.records import Records
 from jaxbn.study.replay import replay
 from jaxbn.study.retrain import retrain
@@ -718,3 +719,54 @@ def test_a_target_that_was_reached_ends_the_search_after_a_kill_too(tmp_path, mo
         jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **rounds)
     results = jaxbn.resume(tmp_path / "run")
     assert results.trials["round"].max() == 0
+
+
+def test_a_sampler_that_gives_too_few_is_asked_for_as_many_again(tmp_path, monkeypatch, eager):
+    def stingy(seed, space, history, num_configs):
+        return jaxbn.search.propose.random(seed, space, history, num_configs)[: max(num_configs - 1, 1)]
+
+    asked = {"num_configs": 12, "num_epochs": 3, "num_rounds": 3, "sampler": stingy}
+    expected = jaxbn.sweep(SPACE, "wine", **asked)
+    kill_at(monkeypatch, 4)
+    with pytest.raises(Killed):
+        jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", **asked)
+    monkeypatch.undo()
+    results = jaxbn.sweep(SPACE, "wine", run_dir=tmp_path / "run", resume=True, **asked)
+    assert results.trials.drop("train_seconds").equals(expected.trials.drop("train_seconds"))
+
+
+def test_listed_configs_with_a_time_budget_go_on_by_the_same_call(tmp_path, monkeypatch, eager):
+    # Wide enough that not all of them fit: the record holds those that do.
+    configs = [from_values(hidden_units=200, learning_rate=0.01 + n / 1e6) for n in range(20_000)]
+    kill_at(monkeypatch, 1)
+    with pytest.raises(Killed):
+        jaxbn.sweep(configs, "wine", num_epochs=50, time_budget=20, run_dir=tmp_path / "run")
+    monkeypatch.undo()
+    monkeypatch.setattr(conduct, "RESERVE", 1e9)
+    results = jaxbn.sweep(configs, "wine", num_epochs=50, time_budget=20, run_dir=tmp_path / "run", resume=True)
+    assert 0 < len(results.trials) < 20_000
+    with pytest.raises(UserError, match="the listed configurations are others"):
+        jaxbn.sweep(configs[1:], "wine", num_epochs=50, time_budget=20, run_dir=tmp_path / "run", resume=True)
+
+
+def test_what_an_interrupted_sweep_had_trained_is_not_added_to(tmp_path):
+    def stop(event):
+        if isinstance(event, Ranked):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        jaxbn.sweep(SPACE, "wine", num_configs=6, num_epochs=1, sampler="coarse_to_fine", num_rounds=3, on_event=stop)
+    partial = caught.value.partial()
+    assert len(partial.trials) < 6
+    partial.save(tmp_path / "run")
+    with pytest.raises(UserError, match="holds what an interrupted sweep had trained, so it cannot be added to"):
+        jaxbn.resume(tmp_path / "run", num_configs=9)
+
+
+def test_where_no_checkpoint_is_whole_the_sweep_begins_anew(tmp_path, monkeypatch, eager, whole):
+    folder = left(tmp_path, monkeypatch)
+    for path in (folder / "checkpoints").glob("*/manifest.json"):
+        path.write_text("{")
+    results = jaxbn.resume(folder)
+    broken = [note for note in results.summary.notes if "is broken" in note]
+    assert broken and all(note.endswith("so the sweep begins anew") for note in broken)
