@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -28,6 +29,9 @@ _NPZ_ERRORS = (
     *(ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
+
+_STDERR = threading.Lock()
+"""Held while the process's stderr leads nowhere: who came second would keep that as what it was."""
 
 
 def open_source(source: Any, *, header: bool | None = None, labels: bool = False) -> Sheet:
@@ -98,7 +102,7 @@ def read_parquet(data: bytes, name: str) -> "pl.DataFrame":
     import polars as pl
 
     try:
-        with _without_panics():
+        with _STDERR, _without_panics():
             return pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

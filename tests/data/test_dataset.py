@@ -504,6 +504,24 @@ def test_a_broken_parquet_file_says_nothing_on_stderr_and_a_whole_one_needs_none
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("refused")
 
 
+def test_parquet_that_several_threads_read_leaves_stderr_where_it_was(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import os, polars, jaxbn;"
+        "from concurrent.futures import ThreadPoolExecutor;"
+        "polars.DataFrame({'u': range(60), 'y': ['a', 'b'] * 30}).write_parquet('t.parquet');"
+        "before = os.fstat(2);"
+        "\nfor _ in range(5):"
+        "\n    with ThreadPoolExecutor(8) as pool: list(pool.map(jaxbn.load_data, ['t.parquet'] * 16))"
+        "\nassert os.path.samestat(os.fstat(2), before), 'another file'"
+        "\nos.write(2, b'heard')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "heard")
+
+
 @pytest.mark.parametrize("kind", ["csv.gz", "npz"])
 def test_a_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(content_of_files, "EXPANDED", 1 << 16)
