@@ -59,6 +59,8 @@ def open_source(source: Any, *, header: bool | None = None, labels: bool = False
     path = path_of(source)
     if path.is_dir():
         return read_idx_folder(path)
+    if str(source) in BUILTIN and not path.exists():
+        raise UserError(f"there is no file {str(path)!r}: write the name of the built-in data set as a string")
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         raise unknown("data set or file", source, BUILTIN)
     return _read_file(path, header, labels)
