@@ -78,8 +78,12 @@ def test_partial_fit_goes_on():
         model.set_params(hidden_units=9).partial_fit(X, Y)
 
 
+DIVERGES = {"learning_rate": 1e4, "normalization": "none", "optimizer": "sgd", "batch_size": 150}
+"""After the first epoch."""
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"class_weight": {7: 1.0}}, {"random_state": "x"}, {"num_epochs": 0}, {"learning_rate": -1.0}]
+    "wrong", [{"class_weight": {7: 1.0}}, {"random_state": "x"}, {"num_epochs": 0}, {"learning_rate": -1.0}, DIVERGES]
 )
 def test_after_a_fit_that_failed_nothing_is_known(wrong):
     model = network(**wrong)
@@ -98,6 +102,42 @@ def test_after_a_fit_that_failed_nothing_is_known(wrong):
         model.set_params(class_weight={7: 1.0}).fit(X, Y)
     np.testing.assert_array_equal(model.predict_proba(X), before)
     assert set(model.predict(X)) <= {0, 1}
+
+
+def test_what_diverges_later_than_in_its_first_epoch_is_not_kept():
+    model = network().fit(X, Y)
+    with pytest.raises(UserError, match=r"diverged in epoch [2-9]"):
+        model.set_params(**DIVERGES).fit(X, Y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    # What partial_fit would have added to is as it was.
+    model.set_params(**network(**DIVERGES | {"learning_rate": 1e-3}).get_params()).fit(X, Y)
+    before, epochs = model.predict_proba(X), model.n_iter_
+    with pytest.raises(UserError, match=f"diverged in epoch {epochs + 1}"):
+        model.set_params(learning_rate=1e38).partial_fit(X, Y)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model.n_iter_ == len(model.loss_curve_) == epochs
+
+
+def test_settings_that_are_wrong_leave_numbers_in_their_units():
+    x, y = load_diabetes(return_X_y=True)
+    model = BNMLPRegressor(4, num_epochs=2, random_state=0).fit(x, y)
+    before = model.predict(x)
+    with pytest.raises(UserError, match="learning_rate"):
+        model.set_params(learning_rate=-1.0).fit(x, 1e6 + y)
+    np.testing.assert_array_equal(model.predict(x), before)
+
+
+def test_partial_fit_of_another_number_of_targets_is_refused():
+    x, y = load_diabetes(return_X_y=True)
+    two = np.stack([y, y], axis=1)
+    model = BNMLPRegressor(4, random_state=0).partial_fit(x, y)
+    with pytest.raises(UserError, match="y has 2 targets where the first call had 1: give 1, or call fit"):
+        model.partial_fit(x, two)
+    # One target is one, in a column too.
+    assert model.partial_fit(x, y[:, None]).predict(x).shape == (len(x),)
+    with pytest.raises(UserError, match="y has 1 targets where the first call had 2"):
+        BNMLPRegressor(4, random_state=0).partial_fit(x, two).partial_fit(x, y)
 
 
 def test_the_logarithm_of_a_probability_that_is_too_small_to_write_is_finite():
@@ -203,6 +243,34 @@ def test_it_is_copied_and_pickled(capsys):
 def test_mistakes_are_told(settings, said):
     with pytest.raises(ValueError, match=said):
         BNMLPClassifier(4, **{"num_epochs": 2, **settings}).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        *(
+            ({"num_epochs": value}, "num_epochs = .* is no whole number of at least 1")
+            for value in (0, 2.5, None, True)
+        ),
+        *(({"n_iter_no_change": value}, "n_iter_no_change = .* is no whole number") for value in (None, 0, "3")),
+        *(({"tol": value}, "tol = .* is no number from 0 up") for value in (None, "0", -1.0, np.nan)),
+        *(
+            ({"validation_fraction": value}, "validation_fraction = .* is no number between 0 and 1")
+            for value in (None, 0, 1.0, "a", np.nan)
+        ),
+        ({"class_weight": {0: None}}, "class_weight for 0 is None: give a number"),
+        ({"learning_rate": -1.0}, "learning_rate = -1.0 is out of range"),
+    ],
+)
+def test_every_way_to_train_refuses_the_same_settings(settings, said):
+    model = network(**settings)
+    for train in (
+        lambda: model.fit(X, Y),
+        lambda: model.partial_fit(X, Y, classes=[0, 1, 2]),
+        lambda: SweepSearchCV(model, {"hidden_units": [4]}, n_iter=1, cv=2).fit(X, Y),
+    ):
+        with pytest.raises(UserError, match=said):
+            train()
 
 
 # The search
@@ -332,6 +400,17 @@ def test_candidates_that_diverge_are_told_and_never_best():
         (lambda: SweepSearchCV(network(), SEARCHED, scoring="precision"), "unknown scoring 'precision'"),
         (lambda: SweepSearchCV(network(), SEARCHED, scoring=["accuracy", "f1_macro"]), "say which ranks"),
         (lambda: SweepSearchCV(network(), {"learning_rate": [-1.0]}), "learning_rate = -1.0 is out of range"),
+        (lambda: SweepSearchCV(network(), SEARCHED, n_iter=0), "n_iter = 0 is no whole number of at least 1"),
+        (lambda: SweepSearchCV(network(), SEARCHED, n_iter=2.5), "n_iter = 2.5 is no whole number"),
+        (lambda: SweepSearchCV(network(), SEARCHED, n_iter=None), "n_iter = None is no whole number"),
+        (
+            lambda: SweepSearchCV(network(), SEARCHED, error_score="zero"),
+            "error_score = 'zero' is neither a number nor",
+        ),
+        (lambda: SweepSearchCV(network(), SEARCHED, error_score=None), "error_score = None is neither a number nor"),
+        (lambda: SweepSearchCV(network(), None), "param_distributions = None: give a dict"),
+        (lambda: SweepSearchCV(network(), []), "param_distributions = .*: give a dict"),
+        (lambda: SweepSearchCV(network(), [SEARCHED, None]), "param_distributions = .*: give a dict"),
     ],
 )
 def test_searches_that_make_no_sense_are_told(made, said):
@@ -372,6 +451,17 @@ def test_a_score_for_what_diverged_is_taken_as_it_is_given():
     assert search.best_params_ == {"learning_rate": 1e-3} and min(search.cv_results_["mean_test_score"]) == -1e9
 
 
+@pytest.mark.parametrize("scoring", ["accuracy", ["accuracy", "neg_log_loss"]])
+def test_a_search_that_would_raise_raises_only_where_something_diverged(scoring):
+    settings = {"n_iter": 2, "cv": 2, "error_score": "raise", "scoring": scoring, "refit": False}
+    plain = network(num_epochs=2, normalization="none", optimizer="sgd")
+    found = SweepSearchCV(plain, {"learning_rate": [0.01, 0.1]}, **settings).fit(X, Y).cv_results_
+    scores = [column for name, column in found.items() if name.startswith("mean_test_")]
+    assert scores and all(np.isfinite(column).all() and column.dtype == float for column in scores)
+    with pytest.raises(UserError, match="2 of 4 trainings diverged"):
+        SweepSearchCV(plain, {"learning_rate": [1e38, 0.1]}, **settings).fit(X, Y)
+
+
 def test_partial_fit_after_early_stopping_trains_one_epoch():
     model = network(early_stopping=True, n_iter_no_change=3, num_epochs=60).fit(X, Y)
     before = len(model.loss_curve_)
@@ -392,9 +482,12 @@ def test_weights_of_classes_hold_where_a_class_is_absent():
     model.partial_fit(X[:50], Y[:50], classes=[0, 1, 2]).partial_fit(X, Y)
     with pytest.raises(UserError, match="unknown class in class_weight '7'"):
         BNMLPClassifier(class_weight={7: 1.0}).fit(X, Y)
-    for weight in (-1.0, np.nan, np.inf, "much"):
+    for weight in (-1.0, np.nan, np.inf, "much", None):
         with pytest.raises(UserError, match=r"class_weight for 1 is .*: give a number above 0"):
             BNMLPClassifier(class_weight={1: weight}).fit(X, Y)
+    # A class may be named by its text, as in a sweep.
+    by_class, by_text = (network(num_epochs=2, class_weight={name: 9.0}).fit(X, Y) for name in (2, "2"))
+    np.testing.assert_array_equal(by_class.predict_proba(X), by_text.predict_proba(X))
     # A class of weight 0 takes no part in a fold, as it takes none in fit.
     learn, judge = np.arange(150)[::2], np.arange(150)[1::2]
     model = network(class_weight={2: 0.0})

@@ -61,7 +61,7 @@ def load_data(
     *,
     target: str | int | None = None,
     task: Task | None = None,
-    drop: str | int | Iterable[str | int] = (),
+    drop: str | int | Iterable[str | int] | None = None,
     group: str | int | None = None,
     header: bool | None = None,
     test: Any = None,
@@ -96,6 +96,8 @@ def load_data(
         >>> iris.features.numeric.shape, iris.classes
         ((150, 4), ('setosa', 'versicolor', 'virginica'))
     """
+    if header is not None and not isinstance(header, bool | np.bool_):
+        raise UserError(f"header = {header!r:.80} is neither True nor False: give one, or leave it out")
     sheet = _open(source, header)
     reading, notes = _read(sheet, target, drop, group)
     check_times(sheet, (*reading.features, reading.target))
@@ -201,12 +203,13 @@ def _open(source: Any, header: bool | None) -> Sheet:
 
 
 def _read(
-    sheet: Sheet, target: str | int | None, drop: str | int | Iterable[str | int], group: str | int | None
+    sheet: Sheet, target: str | int | None, drop: str | int | Iterable[str | int] | None, group: str | int | None
 ) -> tuple[Reading, tuple[str, ...]]:
     """Which columns are what, with a note when the target is a guess."""
     names = sheet.names
-    drop = (drop,) if isinstance(drop, str | int) else tuple(drop)
-    dropped = tuple(dict.fromkeys(find_column(names, column, "column to drop") for column in drop))
+    drop = () if drop is None else drop
+    each = drop if isinstance(drop, Iterable) and not isinstance(drop, str) else (drop,)
+    dropped = tuple(dict.fromkeys(find_column(names, column, "column to drop") for column in each))
     grouped = None if group is None else find_column(names, group, "group column")
     header = sheet.named
     notes: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -28,6 +29,9 @@ _NPZ_ERRORS = (
     *(ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
+
+_STDERR = threading.Lock()
+"""Held while the process's stderr leads nowhere: who came second would keep that as what it was."""
 
 
 def open_source(source: Any, *, header: bool | None = None, labels: bool = False) -> Sheet:
@@ -55,6 +59,8 @@ def open_source(source: Any, *, header: bool | None = None, labels: bool = False
     path = path_of(source)
     if path.is_dir():
         return read_idx_folder(path)
+    if str(source) in BUILTIN and not path.exists():
+        raise UserError(f"there is no file {str(path)!r}: write the name of the built-in data set as a string")
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         raise unknown("data set or file", source, BUILTIN)
     return _read_file(path, header, labels)
@@ -98,7 +104,7 @@ def read_parquet(data: bytes, name: str) -> "pl.DataFrame":
     import polars as pl
 
     try:
-        with _without_panics():
+        with _STDERR, _without_panics():
             return pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

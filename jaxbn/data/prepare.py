@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -132,7 +133,7 @@ def _weights(dataset: Dataset, train: np.ndarray, class_weight: ClassWeight) -> 
         for label, weight in class_weight.items():
             if str(label) not in code_of:
                 raise unknown("class in class_weight", label, code_of)
-            if isinstance(weight, str) or not math.isfinite(weight) or weight <= 0:
+            if not isinstance(weight, Real) or not 0 < weight < math.inf:
                 raise UserError(f"class_weight for {label!r} is {weight!r}: give a number above 0")
             weights[code_of[str(label)]] = weight
         return weights[codes]

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def find_column(names: Sequence[str], given: str | int | np.integer, what: str) 
         The name.
 
     Raises:
-        UserError: there is no such column.
+        UserError: there is no such column, or it is given by neither name nor number.
 
     Example:
         >>> find_column(("age", "town"), "1", "target column")
@@ -99,6 +100,9 @@ def find_column(names: Sequence[str], given: str | int | np.integer, what: str) 
     """
     if isinstance(given, str) and given in names:
         return given
+    # True is a number to Python.
+    if isinstance(given, bool) or not isinstance(given, str | int | np.integer):
+        raise UserError(f"{what} {given!r:.80} is neither a name nor a whole number: give one of these")
     if not isinstance(given, str) or (given.isascii() and given.isdigit()):
         if not 0 <= int(given) < len(names):
             raise UserError(f"{what} {given} does not exist: choose a number from 0 to {len(names) - 1}, or a name")
@@ -114,9 +118,10 @@ def find_column(names: Sequence[str], given: str | int | np.integer, what: str) 
 def read_features(source: Any, reading: Reading, columns: tuple[Column, ...]) -> Table:
     """Reads rows to predict as the training data was read.
 
-    The target, the dropped columns and the group may be there or not: they are ignored. Every row that is no
-    blank line is kept. Text in a numeric column is missing, as it was in training, with a warning where there is more
-    of it than in a column that is mostly numbers.
+    The target, the dropped columns and the group may be there or not: they are ignored. Where columns have no names,
+    either all of these are there or none, unless the features are in the same places whichever are left out. Every row
+    that is no blank line is kept. Text in a numeric column is missing, as it was in training, with a warning where
+    there is more of it than in a column that is mostly numbers.
 
     Args:
         source: a built-in name, a path, a data frame, an array [N, F] (or images [N, ...]), a list of records
@@ -128,8 +133,8 @@ def read_features(source: Any, reading: Reading, columns: tuple[Column, ...]) ->
         The table, with exactly these columns.
 
     Raises:
-        UserError: the source cannot be read, a column is missing or too many, a numeric column holds nothing but text,
-            or a value is infinite.
+        UserError: the source cannot be read, a column is missing or too many, it does not show which columns are there,
+            a numeric column holds nothing but text, or a value is infinite.
     """
     return table_of(_open(source, reading), reading, columns)
 
@@ -146,8 +151,8 @@ def table_of(sheet: Sheet, reading: Reading, columns: tuple[Column, ...]) -> Tab
         The table, with exactly these columns.
 
     Raises:
-        UserError: a column is missing or too many, holds dates, or is numeric and holds nothing but text; or a value is
-            infinite.
+        UserError: a column is missing or too many, holds dates, or is numeric and holds nothing but text; it does not
+            show which columns are there; or a value is infinite.
     """
     wanted = [column.name for column in columns]
     if sheet.named and reading.header:
@@ -210,10 +215,17 @@ def _open(source: Any, reading: Reading) -> Sheet:
         return sheet_of_array(_rows(source))
     if hasattr(source, "__array__") and not is_frame(source):
         return sheet_of_array(source)
+    if not isinstance(source, str | Path) and not is_frame(source):
+        raise UserError(
+            f"data of type {type(source).__name__} cannot be read: give a list of rows, also for one, a path or a data "
+            "frame"
+        )
     return open_source(source, header=reading.header)
 
 
 def _rows(rows: Sequence[Any]) -> np.ndarray:
+    if all(row is None or np.isscalar(row) for row in rows):
+        raise UserError("the rows to predict are a plain list of values: give a list of rows, also for one")
     try:
         array = np.array(rows, dtype=object)
     except ValueError:
@@ -241,20 +253,27 @@ def _by_name(names: tuple[str, ...], reading: Reading, wanted: list[str]) -> dic
 
 
 def _by_position(width: int, reading: Reading, wanted: list[str]) -> dict[str, int]:
-    without_target = tuple(name for name in reading.columns if name != reading.target)
-    for layout in (reading.columns, without_target, tuple(wanted)):
-        if len(layout) == width:
-            places = {name: place for place, name in enumerate(layout)}
-            return {name: places[name] for name in wanted}
-    if width < len(wanted):
-        problem = f"lack {listed(wanted[width:])}"
-    else:
-        problem = f"have {width - len(without_target)} too many, from column {len(without_target)} on"
-    raise UserError(
-        f"the rows have {width} columns where training had {len(without_target)} beside the target, "
-        f"so they {problem}: "
-        "give the columns of the training data, with or without the target"
-    )
+    places = {name: place for place, name in enumerate(reading.columns)}
+    others = sorted(places.keys() - set(wanted), key=places.__getitem__)
+    num_away = len(places) - width
+    if not 0 <= num_away <= len(others):
+        beside = len(places) - (reading.target is not None)
+        lack = f"lack {listed(wanted[width:])}"
+        raise UserError(
+            f"the rows have {width} columns where training had {beside} beside the target, so they "
+            f"{lack if num_away > 0 else f'have {width - beside} too many, from column {beside} on'}: "
+            "give all columns of the training data, or the features alone"
+        )
+    # Others that stand together leave the features where they are, whichever of them are away.
+    if 0 < num_away < len(others) and places[others[-1]] - places[others[0]] >= len(others):
+        raise UserError(
+            f"the rows have {width} of the {len(places)} columns of training, and nothing says which they lack of "
+            f"{listed(others)}, which are no features: give all columns, empty where you have no value, or the "
+            "features alone"
+        )
+    away = set(others[:num_away])
+    there = {name: place for place, name in enumerate(name for name in reading.columns if name not in away)}
+    return {name: there[name] for name in wanted}
 
 
 def listed(names: Iterable[str]) -> str:

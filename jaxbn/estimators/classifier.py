@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ class BNMLPClassifier(ClassifierMixin, Network):
         hidden_units: units of each hidden layer: a number for each, or one for all.
         num_layers: hidden layers; None is 2, or as many as `hidden_units` lists.
         label_smoothing: weight taken from the true class and spread over all.
-        class_weight: None, "balanced", or a weight for some classes.
+        class_weight: None, "balanced", or a weight for some classes, by class or by its text.
         num_epochs: how often every row is seen.
         early_stopping: keep some rows apart, stop when their accuracy has not risen for `n_iter_no_change` epochs, and
             keep the best network.
@@ -133,6 +134,7 @@ class BNMLPClassifier(ClassifierMixin, Network):
         Raises:
             ValueError: the data make no sense, or training diverged.
         """
+        self._check()
         X, y = validate_data(self, X, y, dtype=np.float32)
         classes = classes_of(y)
         if len(classes) < 2:
@@ -154,6 +156,7 @@ class BNMLPClassifier(ClassifierMixin, Network):
         Raises:
             ValueError: as for `fit`; or the first call does not say which classes there are.
         """
+        self._check()
         first = not self.__sklearn_is_fitted__()
         if first and classes is None:
             raise ValueError("the first partial_fit must be told all classes: give classes")
@@ -214,11 +217,15 @@ def weights_of(class_weight: Any, y: np.ndarray, classes: np.ndarray) -> np.ndar
         return np.ones(len(y), np.float32)
     if not isinstance(class_weight, Mapping):
         return compute_sample_weight(class_weight, y).astype(np.float32)
+    code_of = {name: code for code, name in enumerate(classes.tolist())}
+    code_of_text = {str(name): code for name, code in code_of.items()}
+    # Of all classes: a mini-batch, or a fold, may lack one.
+    each = np.ones(len(classes), np.float32)
     for name, weight in class_weight.items():
-        if name not in classes.tolist():
-            raise unknown("class in class_weight", name, map(str, classes.tolist()))
-        if isinstance(weight, str) or not 0 <= weight < math.inf:
+        code = code_of.get(name, code_of_text.get(str(name)))
+        if code is None:
+            raise unknown("class in class_weight", name, code_of_text)
+        if not isinstance(weight, Real) or not 0 <= float(weight) < math.inf:
             raise UserError(f"class_weight for {name!r} is {weight!r}: give a number above 0, or 0 to leave it out")
-    # Looked up over all classes: a mini-batch, or a fold, may lack one.
-    each = np.array([class_weight.get(name, 1.0) for name in classes.tolist()], np.float32)
+        each[code] = weight
     return each[np.searchsorted(classes, y)]

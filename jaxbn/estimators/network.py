@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -91,8 +92,15 @@ class Network(BaseEstimator):
     _metric: str
     """What early stopping looks at; more is better."""
 
-    def _config(self) -> Config:
-        """The hyperparameters, checked."""
+    def _check(self) -> Config:
+        """The hyperparameters, checked, as is what else training goes by."""
+        check_count("num_epochs", self.num_epochs)
+        check_count("n_iter_no_change", self.n_iter_no_change)
+        if not isinstance(self.tol, Real) or not self.tol >= 0:
+            raise UserError(f"tol = {self.tol!r} is no number from 0 up: give one, such as 1e-4")
+        fraction = self.validation_fraction
+        if not isinstance(fraction, Real) or not 0 < fraction < 1:
+            raise UserError(f"validation_fraction = {fraction!r} is no number between 0 and 1: give one, such as 0.1")
         given = {name: getattr(self, name) for name in HYPERPARAMETERS if hasattr(self, name)}
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
         # What has no value follows from the others.
@@ -107,7 +115,7 @@ class Network(BaseEstimator):
 
     def _learn(self, rows: Rows, valid: Rows | None, num_outputs: int, until: int) -> None:
         """Train on these rows, up to a number of epochs since the beginning."""
-        config = self._config()
+        config = self._check()
         if self._point is not None and _shape(config) != _shape(self._point.config):
             raise UserError(
                 "what shapes the network or its optimizer changed between two partial_fit: call fit instead"
@@ -131,6 +139,7 @@ class Network(BaseEstimator):
         data = Data(padded(rows, problem.train_rows), padded(scored, problem.valid_rows), np.ones(num_outputs))
         best: tuple[float, Point | None] = -math.inf, None
         since_best = 0
+        last = self._point
         with Trainer(plan, [data], seed=self._seed, on_event=lambda event: None, devices=1) as trainer:
             for point in follow(trainer, [Segment(0, config)], until, since=self._point):
                 if point.diverged:
@@ -138,7 +147,7 @@ class Network(BaseEstimator):
                         f"training diverged in epoch {point.observed.epoch}: give a smaller learning_rate, or "
                         "scale the features"
                     )
-                self._point, loss = point, point.observed.train_loss
+                last, loss = point, point.observed.train_loss
                 assert loss is not None
                 self.loss_curve_.append(loss)
                 if self.verbose:
@@ -152,9 +161,8 @@ class Network(BaseEstimator):
                 best = (score, point) if score > best[0] else best
                 if since_best >= self.n_iter_no_change:
                     break
-        if best[1] is not None:
-            self._point = best[1]
-        assert self._point is not None
+        # Only now: what diverges on the way is no network to predict with.
+        self._point = last if best[1] is None else best[1]
         self.config_, self.n_iter_, self.loss_ = config, len(self.loss_curve_), self.loss_curve_[-1]
         self._num_outputs = num_outputs
 
@@ -170,8 +178,6 @@ class Network(BaseEstimator):
     ) -> None:
         """Train from the beginning on prepared targets."""
         self._begin()
-        if not (isinstance(self.num_epochs, int | np.integer) and self.num_epochs >= 1):
-            raise UserError(f"num_epochs = {self.num_epochs!r} is no whole number of at least 1: give one")
         rows, valid = Rows(x, y, weight), None
         if self.early_stopping:
             learn, look = train_test_split(
@@ -196,6 +202,12 @@ class Network(BaseEstimator):
         x = np.asarray(validate_data(self, X, dtype=np.float32, reset=False))
         assert self._point is not None
         return outputs_of(self._point.config, self._point.weights, x, num_outputs=self._num_outputs)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Refuse what is no whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise UserError(f"{name} = {value!r} is no whole number of at least 1: give one")
 
 
 def _shape(config: Config) -> Any:

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from jaxbn.data import Rows
+from jaxbn.errors import UserError
 from jaxbn.estimators.network import Network, present
 
 
@@ -36,6 +37,7 @@ class BNMLPRegressor(RegressorMixin, Network):
         Raises:
             ValueError: the data make no sense, or training diverged.
         """
+        self._check()
         x, y, weight = self._prepared(X, y, sample_weight, reset=True)
         self._scale(y)
         self._fit(x, self._scaled(y), weight, None, y.shape[1])
@@ -50,10 +52,16 @@ class BNMLPRegressor(RegressorMixin, Network):
             sample_weight: of each row in the loss, [N].
 
         Raises:
-            ValueError: as for `fit`.
+            ValueError: as for `fit`; or there are more targets or fewer than in the first call.
         """
+        self._check()
         first = not self.__sklearn_is_fitted__()
         x, y, weight = self._prepared(X, y, sample_weight, reset=first)
+        if not first and y.shape[1] != self._num_outputs:
+            raise UserError(
+                f"y has {y.shape[1]} targets where the first call had {self._num_outputs}: give {self._num_outputs}, "
+                "or call fit"
+            )
         if first:
             self._scale(y)
             self._begin()
@@ -70,9 +78,11 @@ class BNMLPRegressor(RegressorMixin, Network):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, reset=reset)
         y = np.asarray(y, np.float64)
-        self._one = y.ndim == 1
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        return present(X, y.reshape(len(y), -1), weight)
+        rows = present(X, y.reshape(len(y), -1), weight)
+        if reset:
+            self._one = y.ndim == 1
+        return rows
 
     def _scale(self, y: np.ndarray) -> None:
         self._target_mean, self._target_scale = standardised(y)

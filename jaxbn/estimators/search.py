@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from jaxbn.errors import UserError, unknown
 from jaxbn.estimators.classifier import BNMLPClassifier
 from jaxbn.estimators.folds import folds_of, trained, with_values
+from jaxbn.estimators.network import check_count
 from jaxbn.estimators.regressor import BNMLPRegressor
 from jaxbn.estimators.scoring import (
     Score,
@@ -28,7 +30,7 @@ from jaxbn.estimators.scoring import (
     metadata_for_score,
     scores_of,
 )
-from jaxbn.search import HYPERPARAMETERS, Choice, Config, Float, Int
+from jaxbn.search import HYPERPARAMETERS, Choice, Float, Int
 
 
 def _classifies(search: "SweepSearchCV") -> bool:
@@ -113,10 +115,11 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             TypeError: metadata that nobody requested, with scikit-learn's metadata routing.
         """
         task = _task(self.estimator)
+        self._check()
         scores, by = self._scores()
         metadata = metadata_for_fit(self, scores, params)
         candidates = self._candidates()
-        configs = [_config(self.estimator, values) for values in candidates]
+        configs = [with_values(self.estimator, values)._check() for values in candidates]
         x, y_given = X, y
         X, y = validate_data(
             self, X, y, dtype=np.float32, multi_output=task == "regression", y_numeric=task == "regression"
@@ -146,10 +149,20 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             self.refit_time_ = time.perf_counter() - began
         return self
 
+    def _check(self) -> None:
+        check_count("n_iter", self.n_iter)
+        if not isinstance(self.error_score, Real) and self.error_score != "raise":
+            raise UserError(f"error_score = {self.error_score!r} is neither a number nor 'raise': give one of these")
+
     def _candidates(self) -> list[dict[str, Any]]:
-        for one in (
-            [self.param_distributions] if isinstance(self.param_distributions, Mapping) else self.param_distributions
-        ):
+        asked = self.param_distributions
+        several = [asked] if isinstance(asked, Mapping) else asked
+        if not (isinstance(several, list | tuple) and several and all(isinstance(one, Mapping) for one in several)):
+            raise UserError(
+                f"param_distributions = {asked!r:.80}: give a dict from a hyperparameter to what is searched, or a "
+                "list of such dicts"
+            )
+        for one in several:
             for name in one:
                 if name not in HYPERPARAMETERS or not hasattr(self.estimator, name):
                     known = [known for known in HYPERPARAMETERS if hasattr(self.estimator, known)]
@@ -182,6 +195,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             if self.error_score == "raise" or diverged.all():
                 raise UserError(f"{told}: search smaller learning rates, or scale the features")
             warnings.warn(f"{told}; their scores are {self.error_score}", FitFailedWarning, stacklevel=3)
+            table = np.where(diverged[..., None], self.error_score, table)
         found: dict[str, Any] = {
             "mean_fit_time": seconds.mean(1),
             "std_fit_time": seconds.std(1),
@@ -197,7 +211,7 @@ class SweepSearchCV(MetaEstimatorMixin, BaseEstimator):
             found[f"param_{name}"] = column
         found["params"] = candidates
         for place, name in enumerate(names):
-            each = np.where(diverged, self.error_score, table[..., place])
+            each = table[..., place]
             found |= {f"split{fold}_test_{name}": each[:, fold] for fold in range(each.shape[1])}
             mean = each.mean(1)
             found |= {f"mean_test_{name}": mean, f"std_test_{name}": each.std(1)}
@@ -313,7 +327,3 @@ class _Drawn:
     def rvs(self, random_state: Any = None) -> Any:
         """One value."""
         return self.domain.at(float(check_random_state(random_state).uniform()))
-
-
-def _config(estimator: Any, values: Mapping[str, Any]) -> Config:
-    return with_values(estimator, values)._config()

@@ -271,6 +271,9 @@ def test_drop_and_group(tmp_path):
     assert dataset.groups.tolist() == [0, 0, 1, 1, 2, 3, 3, 0]
     assert any("rows without a value in column 'who', each a group of its own: 1" in note for note in dataset.notes)
     assert load_data(write(tmp_path, content), drop=0, group=1).reading == dataset.reading
+    for drop in (np.int64(0), [np.int64(0)], np.array([0]), "0"):
+        assert load_data(write(tmp_path, content), drop=drop, group=np.int8(1)).reading == dataset.reading
+    assert load_data(write(tmp_path, content), drop=None).reading == load_data(write(tmp_path, content)).reading
 
 
 def test_rows_without_a_target_are_counted_and_left_out(tmp_path):
@@ -326,6 +329,20 @@ def test_a_source_is_recorded_as_it_was_read(tmp_path, monkeypatch):
     assert load_data("./iris").source == load_data(Path("iris")).source == str(other.resolve())
     with pytest.raises(UserError, match=r"the home folder in '~nobody_of_that_name/t.csv' is not known: write"):
         load_data("~nobody_of_that_name/t.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("iris", "there is no file 'iris': write the name of the built-in data set as a string"),
+        ("irs", "unknown data set or file 'irs' (did you mean 'iris'?)"),
+    ],
+)
+def test_a_path_that_is_not_there(tmp_path, monkeypatch, name, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        load_data(Path(name))
+    assert str(error.value).startswith(said)
 
 
 def test_fingerprint_is_of_the_content(tmp_path):
@@ -391,6 +408,15 @@ def test_big_table_through_files(tmp_path):
         ("a,y\n1,0\n2,1\n", {"drop": ["b"]}, "unknown column to drop 'b'"),
         ("a,y\n1,0\n2,1\n", {"group": "b"}, "unknown group column 'b'"),
         ("a,y\n1,0\n2,1\n", {"drop": ["y"], "target": "y"}, "column 'y' is the target and also dropped"),
+        ("a,y\n1,0\n2,1\n", {"target": ["y"]}, "target column ['y'] is neither a name nor a whole number: give one"),
+        ("a,y\n1,0\n2,1\n", {"target": 1.7}, "target column 1.7 is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"target": True}, "target column True is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"group": ["a"]}, "group column ['a'] is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"drop": 1.5}, "column to drop 1.5 is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"drop": [None]}, "column to drop None is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"drop": False}, "column to drop False is neither a name nor a whole number"),
+        ("a,y\n1,0\n2,1\n", {"header": "yes"}, "header = 'yes' is neither True nor False"),
+        ("a,y\n1,0\n2,1\n", {"header": 1}, "header = 1 is neither True nor False"),
         ("a,y\n1,0\n2,1\n", {"drop": ["a", "y"]}, "every column is dropped"),
         ("a,y\n1,0\n2,1\n", {"drop": ["a"]}, "no column is left to learn from"),
         ("y\n1\n2\n", {}, "no column is left to learn from"),
@@ -502,6 +528,24 @@ def test_a_broken_parquet_file_says_nothing_on_stderr_and_a_whole_one_needs_none
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}" + (" 2>&-" if closed else "")
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("refused")
+
+
+def test_parquet_that_several_threads_read_leaves_stderr_where_it_was(tmp_path):
+    import subprocess
+    import sys
+
+    code = (
+        "import os, polars, jaxbn;"
+        "from concurrent.futures import ThreadPoolExecutor;"
+        "polars.DataFrame({'u': range(60), 'y': ['a', 'b'] * 30}).write_parquet('t.parquet');"
+        "before = os.fstat(2);"
+        "\nfor _ in range(5):"
+        "\n    with ThreadPoolExecutor(8) as pool: list(pool.map(jaxbn.load_data, ['t.parquet'] * 16))"
+        "\nassert os.path.samestat(os.fstat(2), before), 'another file'"
+        "\nos.write(2, b'heard')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "heard")
 
 
 @pytest.mark.parametrize("kind", ["csv.gz", "npz"])

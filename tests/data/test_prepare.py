@@ -123,6 +123,7 @@ def test_a_class_that_training_lacks(class_weight):
         ("iris", {"setosa": -1.0}, "give a number above 0"),
         ("iris", {"setosa": float("nan")}, "give a number above 0"),
         ("iris", {"setosa": "2"}, "give a number above 0"),
+        ("iris", {"setosa": None}, "give a number above 0"),
         ("diabetes", "balanced", "regression, which has no classes"),
     ],
 )

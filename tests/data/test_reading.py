@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from jaxbn.data import load_data
+from jaxbn.data import Column, load_data
 from jaxbn.data.delimited import read_delimited
 from jaxbn.data.reading import Reading, find_column, read_features
 from jaxbn.errors import UserError
@@ -65,7 +65,6 @@ def test_named_columns(tmp_path, named, source):
     "source",
     [
         NAMED.split("\n", 1)[1],
-        "1,red,1.5,p\n2,7,2.5,q\n3,red,,p\n4,7,3.5,q\n",
         "red,1.5\n7,2.5\nred,?\n7,3.5\n",
         [
             [1, "red", 1.5, "p", "good"],
@@ -79,6 +78,29 @@ def test_columns_by_position(tmp_path, unnamed, source):
     colours, weights = read(tmp_path, unnamed, source)
     assert colours == ["red", "7", "red", "7"]
     np.testing.assert_array_equal(weights, [1.5, 2.5, np.nan, 3.5])
+
+
+@pytest.mark.parametrize(
+    ("source", "width"), [("1,red,1.5,p\n", 4), ("red,1.5,p,good\n", 4), ([["red", 1.5, "good"]], 3)]
+)
+def test_columns_by_position_that_may_be_several(tmp_path, unnamed, source, width):
+    with pytest.raises(UserError) as error:
+        read(tmp_path, unnamed, source)
+    assert str(error.value) == (
+        f"the rows have {width} of the 5 columns of training, and nothing says which they lack of 'column_0', "
+        "'column_3', 'column_4', which are no features: give all columns, empty where you have no value, or the "
+        "features alone"
+    )
+
+
+@pytest.mark.parametrize("away", [0, 1, 2])
+@pytest.mark.parametrize("order", [("a", "b", "who", "grade"), ("who", "grade", "a", "b"), ("a", "who", "grade", "b")])
+def test_columns_by_position_that_are_the_same_whatever_is_left_out(order, away):
+    left = [name for name in order if name not in ("who", "grade")[:away]]
+    reading = Reading(False, order, "grade", ("who",))
+    columns = (Column("a", "numeric"), Column("b", "categorical"))
+    table = read_features([[{"a": 1.5, "b": "x"}.get(name) for name in left]], reading, columns)
+    assert (table.numeric.tolist(), table.categorical.tolist()) == ([[1.5]], [["x"]])
 
 
 def test_one_row_whose_text_is_all_numbers(tmp_path, named):
@@ -141,7 +163,10 @@ def test_a_builtin_set():
         ([["red", 1, 2, 3, 4, 5]], "have 2 too many"),
         ([], "no rows to predict"),
         ([["red", 1], ["blue"]], "not of one length"),
-        ([1, 2], "not of one length"),
+        ([1, [2]], "not of one length"),
+        (["red", 1], "are a plain list of values: give a list of rows, also for one"),
+        (("red", None), "are a plain list of values: give a list of rows, also for one"),
+        ({"colour": "red", "weight": 1}, "data of type dict cannot be read: give a list of rows, also for one, a path"),
         (
             [{"colour": "red", "weight": 1}, {"colour": "red"}],
             "record 2 does not have the names of the first",
@@ -154,7 +179,7 @@ def test_a_builtin_set():
         ([{"colour": "red", "weight": "1,5"}] * 2, "'weight' was numeric in training and holds text in 2 of 2 values"),
         ("colour,weight\n", "header and no rows"),
         ("", "is empty"),
-        (7, "data of type int cannot be read"),
+        (7, "data of type int cannot be read: give a list of rows, also for one, a path or a data frame"),
     ],
 )
 def test_rows_of_no_use(tmp_path, named, source, said):
