@@ -105,7 +105,7 @@ def budgets(num_epochs: int, factor: float, min_epochs: int) -> tuple[int, ...]:
     """
     if not (math.isfinite(factor) and factor >= LEAST_FACTOR):
         raise UserError(
-            f"a reduction factor of {factor:.10g} stops hardly any configuration: give {LEAST_FACTOR:g} or more, such as 3"
+            f"a reduction factor of {factor:.10g} stops hardly any: give {LEAST_FACTOR:g} or more, such as 3"
         )
     if not 1 <= min_epochs <= num_epochs:
         raise UserError(

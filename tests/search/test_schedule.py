@@ -304,5 +304,5 @@ def test_a_small_factor_keeps_in_proportion_to_the_epochs():
     for one, other in itertools.pairwise(rungs[:-1]):
         kept = other.survivors[0] / one.survivors[0]
         assert kept == pytest.approx(one.epochs / other.epochs, rel=0.25)
-    with pytest.raises(UserError, match=r"a reduction factor of 1\.000001 stops hardly any configuration: give 1\.1"):
+    with pytest.raises(UserError, match=r"a reduction factor of 1\.000001 stops hardly any: give 1\.1"):
         halving_rungs(100, 10, factor=1 + 1e-6)
