@@ -6,7 +6,6 @@ import itertools
 import shutil
 import warnings
 from pathlib import Path
-from shlex import quote
 
 import numpy as np
 from jax.errors import JaxRuntimeError
@@ -113,9 +112,9 @@ def train(
         def between(decided: bool) -> None:
             if interrupted.came is not None:
                 trainer.settle(SETTLE)
-                told = (
-                    "nothing was written" if keeper is None else f"go on with it by jaxbn resume {quote(str(folder))}"
-                )
+                told = "nothing was written"
+                if folder is not None:
+                    told = f"go on with it by {directory.how_to_go_on(folder, request_of(setup))}"
                 if keeper is not None and not keeper.save(state, trainer.begun):
                     told += ", from an older checkpoint: the last one could not be written"
                 begun = dict(trainer.begun)

@@ -257,7 +257,7 @@ def load(folder: str | Path, architecture: Architecture | None = None) -> Run:
     record = _read_record(folder)
     request = _whole(folder, lambda: Request(**record.pop("request")))
     if not record.pop("finished", True):
-        raise unfinished(folder)
+        raise unfinished(folder, request)
     summary = _whole(
         folder,
         lambda: Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")}),
@@ -288,14 +288,22 @@ def best_in(folder: Path) -> Path:
     Raises:
         UserError: there is no run, it is not whole, or not finished.
     """
-    if not request_in(folder)[1]:
-        raise unfinished(folder)
+    request, finished = request_in(folder)
+    if not finished:
+        raise unfinished(folder, request)
     return folder / "best"
 
 
-def unfinished(folder: Path) -> UserError:
+def how_to_go_on(folder: Path, request: Request) -> str:
+    """What to type to go on with a run; a command cannot hand over what no file holds."""
+    if request.source is None or request.architecture is not None or request.sampler.endswith("()"):
+        return f"sweep with the same arguments, run_dir={str(folder)!r} and resume=True"
+    return f"jaxbn resume {shlex.quote(str(folder))}"
+
+
+def unfinished(folder: Path, request: Request) -> UserError:
     """What to say of a run that has no results yet."""
-    how = f"jaxbn resume {shlex.quote(str(folder))}"
+    how = how_to_go_on(folder, request)
     return UserError(f"the run in {str(folder)!r} is not finished: go on with it by {how}")
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from jaxbn.cli import main
 from jaxbn.cli.sweep import new_place
 from jaxbn.engine.programs import METRICS
 from jaxbn.search import HYPERPARAMETERS, SAMPLERS, Space
+from jaxbn.study import run_dir
+from jaxbn.study.results import Results
 
 SPACE = "[num_layers]\nvalue = 1\n[hidden_units]\nlow = 4\nhigh = 8\n[learning_rate]\nlow = 0.01\nhigh = 0.1\n"
 
@@ -329,3 +332,17 @@ def test_a_model_that_is_trained_again_replaces_nothing_else(capsys, tmp_path, m
     assert (tmp_path / "mine/notes.md").read_text() == "mine"
     assert main(["train", "run#0", "--out", "run/best", "--overwrite"]) == 2
     assert "'run/best' is for the winner of the run as it was swept" in capsys.readouterr().err
+
+
+def test_an_interrupt_after_the_end_says_that_the_run_is_finished(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finish = run_dir.finish
+
+    def late(*given):
+        finish(*given)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(run_dir, "finish", late)
+    assert main(["sweep", "iris", "--num-configs", "2", "--num-epochs", "1", "--out", "run"]) == 130
+    assert capsys.readouterr().err.endswith("jaxbn: interrupted; the run in run is finished\n")
+    assert len(Results.load(tmp_path / "run").trials) == 2

@@ -770,3 +770,15 @@ def test_where_no_checkpoint_is_whole_the_sweep_begins_anew(tmp_path, monkeypatc
     results = jaxbn.resume(folder)
     broken = [note for note in results.summary.notes if "is broken" in note]
     assert broken and all(note.endswith("so the sweep begins anew") for note in broken)
+
+
+def test_how_to_go_on_is_what_can_be_done(tmp_path, monkeypatch, eager):
+    folder = left(tmp_path, monkeypatch)
+    with pytest.raises(UserError, match="go on with it by jaxbn resume"):
+        Results.load(folder)
+    rows = load_wine()
+    kill_at(monkeypatch, 1)
+    with pytest.raises(Killed):
+        jaxbn.sweep(SPACE, (rows.data, rows.target), num_configs=4, num_epochs=3, run_dir=tmp_path / "arrays")
+    with pytest.raises(UserError, match=r"by sweep with the same arguments, run_dir='.*arrays' and resume=True"):
+        Results.load(tmp_path / "arrays")
