@@ -282,7 +282,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"| {row['first_seconds']:.1f} | {_spread(row['next_ms'], 1)} | {_spread(row['steady_ms'], 1)} "
             f"| {_spread(row['accuracy'], 3)} |"
         )
-    lines += [f"| {name} | | {licence} | does not install here | | | | | |" for name, licence in NOT_HERE.items()]
+    lines += [f"| {name} | | {licence} | not tried | | | | | |" for name, licence in NOT_HERE.items()]
     return "\n".join(lines)
 
 

@@ -104,6 +104,7 @@ def parallel_mlps(x, y, learning_rates, num_epochs: int, batch_size: int, seed: 
     state = jax.block_until_ready(init())
     start = time.perf_counter()
     compiled = jax.jit(epoch).lower(state, orders[0]).compile()
+    jax.block_until_ready(compiled(state, orders[0]))
     ready = time.perf_counter()
     losses = rates
     for order in orders:

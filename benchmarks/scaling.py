@@ -1,9 +1,9 @@
 """Does cost grow as work grows? Time and memory against members, epochs, rows, width and depth, one at a time.
 
-Each point is a process of its own, which trains made-up rows twice and times the second pass: compiling and warming up
-are outside. Time is compared with a straight line through all points but the first, fitted by least relative squares:
-against members, epochs, rows and depth themselves, and for the width against the operations that the plan counts. Peak
-memory is that of the process; what the plan says it should have grown by stands beside it.
+Each point is a process of its own, which trains made-up rows eight times and takes the median of the last seven:
+compiling and warming up are outside. Time is compared with a straight line through all points but the first, fitted by
+least relative squares: against members, epochs, rows and depth themselves, and for the width against the operations
+that the plan counts. Peak memory is that of the process; what the plan says it should have grown by stands beside it.
 
     python -m benchmarks.scaling [--json FILE] [--figure FILE]
 """

@@ -3,6 +3,7 @@
 Sixty-four networks with learning rates, momenta and widths of their own train together on the digits, vmapped once.
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -37,7 +38,7 @@ def population(seed: int) -> Hyperparams:
     )
 
 
-SHARED = dict.fromkeys(Hyperparams.__dataclass_fields__)
+SHARED = {field.name: None for field in dataclasses.fields(Hyperparams)}
 AXES = Hyperparams(**SHARED | {"learning_rate": 0, "b1": 0, "hidden_units": 0})  # which leaves have a member axis
 
 
@@ -48,10 +49,12 @@ def main(seed: int = 0) -> None:
     model = mlp(spec, num_inputs=x.shape[1], num_outputs=10)
     hyperparams = population(seed)
     init = functools.partial(train.init, model=model, spec=spec)
-    state = jax.jit(jax.vmap(init, in_axes=(None, AXES)))(jax.random.key(seed), hyperparams)
+    init_key, order_key = jax.random.split(jax.random.key(seed))
+    state = jax.jit(jax.vmap(init, in_axes=(None, AXES)))(init_key, hyperparams)
 
     @jax.jit
     def epoch(state, key):
+        # The last mini-batch, which is partial, is left out.
         rows = jax.random.permutation(key, len(x))[: len(x) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
         one = functools.partial(train.step, model=model, spec=spec)
 
@@ -62,7 +65,7 @@ def main(seed: int = 0) -> None:
         return state, metrics.loss.mean(0)
 
     loss = jnp.zeros(NUM_MEMBERS)
-    for key in jax.random.split(jax.random.key(seed), NUM_EPOCHS):
+    for key in jax.random.split(order_key, NUM_EPOCHS):
         state, loss = epoch(state, key)
 
     predict = jax.vmap(functools.partial(model.apply, training=False), in_axes=(0, None, AXES))

@@ -42,7 +42,7 @@ def programs_go():
     """Let go of compiled programs when a file of tests is done, if there are many."""
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
-        programs._executable.cache_clear()
+        programs._COMPILED.clear()
         jax.clear_caches()
         gc.collect()
 

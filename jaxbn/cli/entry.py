@@ -63,7 +63,8 @@ COMMANDS = {
     "plan": Command(
         Experiment,
         plan.run,
-        "Show what a sweep with these arguments would run and cost.\n\nNothing is compiled, trained or written.",
+        "Show what a sweep with these arguments would run and cost.\n\nNo trial is trained and no run is written. The "
+        "first time on a machine its speed is measured, which takes a few seconds, and remembered with the programs.",
     ),
     "leaderboard": Command(leaderboard.Arguments, leaderboard.run, "Show the ranking of a finished sweep."),
     "report": Command(

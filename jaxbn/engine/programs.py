@@ -273,37 +273,47 @@ def _drawn(program: Program, real: Any) -> Variables:
     return jax.eval_shape(functools.partial(init, program=program), *arguments(program))
 
 
-def executable(program: Program, device: Device) -> Callable[..., Any]:
+Key = tuple[Program, Device, bool]
+Executable = Callable[..., Any]
+
+MOST_KEPT = 1024
+"""Executables that a process holds: each takes some ten maps of memory, of which Linux gives it 65,530."""
+
+
+def executable(program: Program, device: Device) -> Executable:
     """The compiled program on a device; compiled at most once in a process."""
     key = _key(program, device)
     # Several programs compile at a time, and share those that draw weights and evaluate: whoever comes second waits.
     with _COMPILING.setdefault(key, threading.Lock()):
         try:
-            found = _executable(*key)
-            _COMPILED.add(key)
-            return found
+            found = _COMPILED.get(key) or _compiled(*key)
         finally:
-            # Whoever comes now finds the program.
+            # Whoever comes now finds the program, unless this failed.
             _COMPILING.pop(key, None)
+        with _TIDYING:
+            # The one that was asked for last is the last to go.
+            _COMPILED.pop(key, None)
+            _COMPILED[key] = found
+            while len(_COMPILED) > MOST_KEPT:
+                del _COMPILED[next(iter(_COMPILED))]
+    return found
 
 
 def is_compiled(program: Program, device: Device) -> bool:
-    """Whether a program has been compiled for a device in this process."""
+    """Whether a program is there for a device, compiled."""
     return _key(program, device) in _COMPILED
 
 
-Key = tuple[Program, Device, bool]
 _COMPILING: dict[Key, threading.Lock] = {}
-_COMPILED: set[Key] = set()
+_COMPILED: dict[Key, Executable] = {}
+_TIDYING = threading.Lock()
 
 
 def _key(program: Program, device: Device) -> Key:
     return program, device, jax.dtypes.canonicalize_dtype(float) == jnp.float64
 
 
-# Each takes some ten maps of memory, of which Linux gives a process 65,530.
-@functools.lru_cache(maxsize=1024)
-def _executable(program: Program, device: Device, x64: bool) -> Callable[..., Any]:
+def _compiled(program: Program, device: Device, x64: bool) -> Executable:
     given, given_back = arguments(program), jax.tree.structure(results(program))
     leaves, structure = jax.tree.flatten(given)
     nested = function(program)

@@ -47,11 +47,13 @@ class Compiled:
 
     Attributes:
         program: which one.
+        device: where.
         start: when its compilation started, by `time.perf_counter`.
         seconds: how long it took.
     """
 
     program: Program
+    device: Device
     start: float
     seconds: float
 
@@ -110,7 +112,9 @@ class Trainer:
         self.data = {(fold, dev): place(rows, dev) for dev in set(self.devices) for fold, rows in enumerate(data)}
         self.draw = _draws(seed, plan)
         self.fresh: dict[Program, PyTree] = {}
-        self.free, self.busy, self.lock = list(self.devices), 0, threading.Lock()
+        self.free, self.freed = list(self.devices), threading.Condition()
+        self.at_work: set[int] = set()
+        """Of tiles that train, the number of the first trial."""
         self.stopping, self.late, self.leaving = threading.Event(), threading.Event(), threading.Event()
         self.compiling = ThreadPoolExecutor(compilers(), thread_name_prefix="compile")
         self.training = ThreadPoolExecutor(len(self.devices), thread_name_prefix="train")
@@ -155,9 +159,9 @@ class Trainer:
         """
         self.stop()
         ends = time.perf_counter() + seconds
-        while self.busy and time.perf_counter() < ends:
+        while self.at_work and time.perf_counter() < ends:
             time.sleep(0.01)
-        return not self.busy
+        return not self.at_work
 
     def train(
         self, tiles: Sequence[Tile], *, idle: Callable[[], None] = lambda: None
@@ -206,31 +210,44 @@ class Trainer:
         # The rate is of programs for all devices, with all compilers at work.
         takes = self.plan.rates.compile * compilers() / len(set(self.devices))
         for one in needed:
-            if time.perf_counter() + takes > self.deadline and not is_compiled(one, device):
+            if self.stopped:
+                return False
+            if not is_compiled(one, device) and (self.late.is_set() or time.perf_counter() + takes > self.deadline):
                 self.late.set()
-            if self.late.is_set() or self.stopped:
                 return False
             executable(one, device)
-        self.on_event(Compiled(program, began, time.perf_counter() - began))
+        self.on_event(Compiled(program, device, began, time.perf_counter() - began))
         return True
 
     def _train_one(self, tile: Tile) -> TileResult | None:
-        with self.lock:
-            # The first: programs compile for it first.
-            device = self.free.pop(0)
-        try:
-            if not self.ready[tile.program, device].result() or self.stopped:
-                return tile.begun
-            with self.lock:
-                self.busy += 1
+        while (device := self._taken(tile.program)) is not None:
             try:
-                return self._train(tile, device)
+                if self.ready[tile.program, device].result() and not self.stopped:
+                    self.at_work.add(tile.trials[0])
+                    return self._train(tile, device)
             finally:
-                with self.lock:
-                    self.busy -= 1
-        finally:
-            with self.lock:
-                self.free.append(device)
+                self.at_work.discard(tile.trials[0])
+                with self.freed:
+                    self.free.append(device)
+                    self.freed.notify_all()
+        return tile.begun
+
+    def _taken(self, program: Program) -> Device | None:
+        """A device that is free and has a program, or awaits it; None where none ever will, or tiles are to end."""
+        with self.freed:
+            while not self.stopped:
+                known = {device: self.ready[program, device] for device in dict.fromkeys(self.devices)}
+                usable = [device for device, ready in known.items() if not ready.done() or ready.result()]
+                if not usable:
+                    break
+                # Those that have it come first, and then the first: programs compile for it first.
+                usable.sort(key=lambda device: not known[device].done())
+                for device in usable:
+                    if device in self.free:
+                        self.free.remove(device)
+                        return device
+                self.freed.wait(IDLE)
+        return None
 
     def _train(self, tile: Tile, device: Device) -> TileResult | None:
         began = time.perf_counter()

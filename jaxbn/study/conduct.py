@@ -68,8 +68,8 @@ def conduct(
                 directory.note_request(folder, request_of(setup))
     results = results_of(setup, state)
     if results is None:
-        # What was extended had a winner: its last checkpoint stays.
-        if folder is not None and not (setup.added or setup.lengthened):
+        # What was added to while it was under way had a winner: its last checkpoint stays.
+        if folder is not None and not directory.put_back(folder) and not (setup.added or setup.lengthened):
             directory.discard(folder)
         raise nothing_left(setup, state.records)
     if folder is not None:
@@ -113,10 +113,10 @@ def train(
             if interrupted.came is not None:
                 trainer.settle(SETTLE)
                 told = "nothing was written"
-                if folder is not None:
-                    told = f"go on with it by {directory.how_to_go_on(folder, request_of(setup))}"
-                if keeper is not None and not keeper.save(state, trainer.begun):
-                    told += ", from an older checkpoint: the last one could not be written"
+                if keeper is not None and folder is not None:
+                    saved = keeper.save(state, trainer.begun)
+                    told = f"go on with it by {directory.how_to_go_on(folder)}"
+                    told += "" if saved else ", from an older checkpoint: the last one could not be written"
                 begun = dict(trainer.begun)
                 found = functools.cache(lambda: partial(setup, state, begun))
                 raise Interrupted(f"interrupted; {told}", interrupted.dealt_with(), found)

@@ -1,6 +1,5 @@
 """Who keeps the checkpoints of a sweep: when one is written, and which is gone on from."""
 
-import shlex
 import shutil
 import time
 import warnings
@@ -15,6 +14,7 @@ from jaxbn.engine.tiles import TileResult
 from jaxbn.errors import UserError
 from jaxbn.study import checkpoint
 from jaxbn.study.clock import Clock
+from jaxbn.study.run_dir import how_to_go_on
 from jaxbn.study.setup import Setup
 from jaxbn.study.state import SweepState
 
@@ -53,8 +53,8 @@ class Keeper:
         self.thread.shutdown(wait=True)
         if isinstance(value, Exception):
             # Whatever went wrong, its traceback ends with what is left.
-            run = shlex.quote(str(self.folder.parent))
-            value.add_note(f"The sweep can be gone on with from its last checkpoint: jaxbn resume {run}")
+            how = how_to_go_on(self.folder.parent)
+            value.add_note(f"The sweep can be gone on with from its last checkpoint, by {how}")
 
     def consider(self, state: SweepState, begun: dict[int, TileResult], *, decided: bool) -> None:
         """Write a checkpoint if it is time for one.

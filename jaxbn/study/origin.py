@@ -86,5 +86,6 @@ class Origin:
             if beside.exists():
                 return str(beside)
         raise UserError(
-            f"the test data of the sweep or panda, {before!r}, are not there any more: put them beside the data"
+            f"the test data of the sweep or panda, {before!r}, are not there any more: put them beside the data, or "
+            "give what load_data(..., test=...) makes of both"
         )

@@ -208,7 +208,7 @@ class Records:
         """Of trials that have just ended, those whose weights may be kept; the others' need not leave the device."""
         if self.repeats > 1:
             return set(trials.tolist())
-        standing = (set(self.weights) - self.released).union(trials.tolist())
+        standing = (set(self.weights) - self.released - self._held()).union(trials.tolist())
         return set(self.highest(np.array(sorted(standing), int), self.keep)).intersection(trials.tolist())
 
     def _change(self, trial: int, epoch: int) -> None:
@@ -234,11 +234,15 @@ class Records:
         """Drop the weights of configurations that do not rank among the highest of those that have ended."""
         # Until they are marked as pruned, those that were released must not outrank those that are. Those whose states
         # are kept may train on and give up what they have, and others must not have gone because of them.
-        held = {trial // self.repeats for trial in self.states}
+        held = self._held()
         ended = set(self.weights) - held
         groups = (ended - self.released, ended & self.released, set(self.weights) & held)
         highest = [number for some in groups for number in self.highest(np.array(sorted(some), int), self.keep)]
         self.weights = {number: self.weights[number] for number in highest}
+
+    def _held(self) -> set[int]:
+        """Configurations that may train on, as their states are there."""
+        return {trial // self.repeats for trial in self.states}
 
     def release(self, numbers: np.ndarray) -> None:
         """Let the states of configurations go that will not train on, whatever the rest of their cohort does."""

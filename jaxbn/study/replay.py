@@ -9,7 +9,7 @@ from jaxbn.errors import UserError
 from jaxbn.search import Padding
 from jaxbn.study.fitted import FittedModel
 from jaxbn.study.line import Observed, Schedule
-from jaxbn.study.recorded import recorded_padding, recorded_plan
+from jaxbn.study.recorded_plan import recorded_padding, recorded_plan
 from jaxbn.study.retrain import case_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from jaxbn.study.fitted import FittedModel
 from jaxbn.study.line import Point, Schedule, follow
 from jaxbn.study.lineage import schedule_of
 from jaxbn.study.origin import Origin
-from jaxbn.study.recorded import recorded_padding, recorded_plan
+from jaxbn.study.recorded_plan import recorded_padding, recorded_plan
 from jaxbn.study.request import check_x64
 from jaxbn.study.score import choose_metrics, scores
 
@@ -81,7 +81,8 @@ def retrain(
         trial: its number; None is the best.
         data: the data of the sweep, where they cannot be read from where the sweep read them.
         refit: train on the training and validation rows together, with preprocessing fitted on both, for a model that
-            will be used. Otherwise, on the same kind of machine, it is the trial's own run again, as `replay` has it.
+            will be used. Otherwise, on the same kind of device, it is the trial's own run again, as `replay` has it, in
+            a tile of as many copies.
         on_event: called as it trains.
 
     Returns:
@@ -94,8 +95,9 @@ def retrain(
     trial = results.best.trial if trial is None else trial
     case = case_of(results, trial, data, refit=refit)
     prepared = case.prepared
-    # The sweep's padding and T mean its bits on its own kind of machine, and nothing elsewhere.
-    again = not refit and request.device.startswith(f"{workers(1)[0].platform}:")
+    # The sweep's padding and T mean its bits on its own kind of device, and nothing elsewhere.
+    device = workers(1)[0]
+    again = not refit and request.device == f"{device.platform}: {device.device_kind}"
     plan = recorded_plan(
         request,
         case.schedule,

@@ -44,8 +44,10 @@ FORMAT, VERSION = "jaxbn-run", 2
 TABLES = ("trials", "curves", "lineage")
 CHECKPOINTS, STATES, LOCK, REPORT = "checkpoints", "states", "lock", "report.html"
 MODELS, EXPORTED = "models", "exported"
-OWN = ("run.json", "best", CHECKPOINTS, STATES, LOCK, REPORT, MODELS, EXPORTED)
-"""What a run owns of its folder, beside the tables."""
+OWN = ("run.json", *(f"{name}.parquet" for name in TABLES), "best", CHECKPOINTS, STATES, LOCK, REPORT, MODELS, EXPORTED)
+"""What a run owns of its folder."""
+BEFORE = "before"
+"""In the record of a run that was finished and is being added to: the record that it had."""
 
 
 class Run(NamedTuple):
@@ -132,7 +134,7 @@ def taken_up(folder: Path) -> Iterator[tuple[Request, bool]]:
         request, finished = request_in(folder)
         if finished:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        else:
+        elif BEFORE not in _read_record(folder):
             with told(folder):
                 clear(folder)
         yield request, finished
@@ -170,13 +172,14 @@ def save(folder: str | Path, run: Run, *, overwrite: bool = False) -> None:
     """Write a run directory, whole or not at all.
 
     Raises:
-        UserError: the folder exists, or cannot be written.
+        UserError: the folder exists, cannot be written, or is to be replaced and holds something else, or somebody
+            writes there.
     """
     folder = Path(folder)
     check_free(folder, overwrite=overwrite)
     with told(folder):
         if folder.exists():
-            check_holds(folder, (*OWN, *(f"{name}.parquet" for name in TABLES)))
+            check_holds(folder, (*OWN, *(path.name for path in folder.iterdir() if _is_partial(path))))
             with locked(folder / LOCK):
                 pass
         with new_folder(folder) as partial:
@@ -190,6 +193,7 @@ def finish(folder: Path, run: Run) -> None:
         UserError: the folder cannot be written.
     """
     with told(folder):
+        clear(folder)
         _fill(folder, run)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
@@ -200,9 +204,26 @@ def note_request(folder: Path, request: Request) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
+    record = _read_record(folder)
+    # What was finished before it was added to, until what comes of that is written: nothing may.
+    before = record if record.get("finished", True) is True else record.get(BEFORE)
     with told(folder):
-        write_json(folder / "run.json", _record(request, None))
-        clear(folder)
+        write_json(folder / "run.json", _record(request, None) | ({} if before is None else {BEFORE: before}))
+
+
+def put_back(folder: Path) -> bool:
+    """Let a run that was added to be again what it was; whether there is such a one.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    before = _read_record(folder).get(BEFORE)
+    if before is None:
+        return False
+    with told(folder):
+        write_json(folder / "run.json", before)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return True
 
 
 def _fill(folder: Path, run: Run) -> None:
@@ -257,7 +278,7 @@ def load(folder: str | Path, architecture: Architecture | None = None) -> Run:
     record = _read_record(folder)
     request = _whole(folder, lambda: Request(**record.pop("request")))
     if not record.pop("finished", True):
-        raise unfinished(folder, request)
+        raise unfinished(folder)
     summary = _whole(
         folder,
         lambda: Summary.from_json({k: v for k, v in record.items() if k not in ("format", "version")}),
@@ -288,29 +309,30 @@ def best_in(folder: Path) -> Path:
     Raises:
         UserError: there is no run, it is not whole, or not finished.
     """
-    request, finished = request_in(folder)
-    if not finished:
-        raise unfinished(folder, request)
+    if not request_in(folder)[1]:
+        raise unfinished(folder)
     return folder / "best"
 
 
-def how_to_go_on(folder: Path, request: Request) -> str:
+def how_to_go_on(folder: Path) -> str:
     """What to type to go on with a run; a command cannot hand over what no file holds."""
+    request = request_in(folder)[0]
     if request.source is None or request.architecture is not None or request.sampler.endswith("()"):
         return f"sweep with the same arguments, run_dir={str(folder)!r} and resume=True"
     return f"jaxbn resume {shlex.quote(str(folder))}"
 
 
-def unfinished(folder: Path, request: Request) -> UserError:
+def unfinished(folder: Path) -> UserError:
     """What to say of a run that has no results yet."""
-    how = how_to_go_on(folder, request)
+    how = how_to_go_on(folder)
     return UserError(f"the run in {str(folder)!r} is not finished: go on with it by {how}")
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
-    if not (folder / "run.json").is_file():
-        what = "holds no run" if folder.exists() else "is not there"
-        raise UserError(f"{str(folder)!r} {what}: give a folder that jaxbn sweep wrote")
+    with contextlib.suppress(OSError):  # Which reading tells too, in words.
+        if not (folder / "run.json").is_file():
+            what = "holds no run" if folder.exists() else "is not there"
+            raise UserError(f"{str(folder)!r} {what}: give a folder that jaxbn sweep wrote")
     return read_json(folder / "run.json", format=FORMAT, version=VERSION)
 
 

@@ -18,7 +18,8 @@ from jaxbn.errors import UserError
 from jaxbn.nn.types import Architecture
 from jaxbn.search import Choice, Config, Float, Sampler, Scheduler, Space, sampler, scheduler
 from jaxbn.search.patience import with_patience
-from jaxbn.search.propose import grid
+from jaxbn.search.propose import grid, random
+from jaxbn.search.space import applies
 from jaxbn.study.budget import RESERVE, Draft, round_sizes, within
 from jaxbn.study.leg import Leg, Lengthened
 from jaxbn.study.score import check_classes, choose_metrics
@@ -26,6 +27,8 @@ from jaxbn.study.settings import Settings, enqueued, settings_of
 from jaxbn.study.setup import Fold, Setup
 
 LINEAR = Space(num_layers=0, optimizer="adam", learning_rate=Float(1e-4, 1, scale="log"), decay_kind=Choice("none"))
+NUM_TRIED = 100
+"""Random configurations among which one uses what the space searches, if ever one does."""
 NUM_LINEAR = 9
 """Learning rates of the best linear model, the baseline: two for each decade."""
 
@@ -202,10 +205,11 @@ def _noticed(
             f"about {sum(rounds)} of {wanted} configs fit the time budget of {settings.time_budget:g} s, "
             "so that many are tried"
         )
-    read = set().union(*(space.point(config) for config in configs)) if space is not None else set()
-    idle = [name for name in space.domains if name not in read] if space is not None else []
-    if idle:
-        yield f"none of the {len(configs)} configs of the first round uses {', '.join(idle)}, which the space searches"
+    if space is not None:
+        tried = (*configs, *random(settings.seed, space, None, NUM_TRIED))
+        never = [name for name in space.domains if not any(_reads(config, name, space) for config in tried)]
+        if never:
+            yield f"the space searches {', '.join(never)}, which no config of it uses"
     if settings.scheduler != "none" and len(plan.rungs) == 1:
         yield f"{settings.num_epochs} epochs leave {settings.scheduler} nothing to decide: everything trains to the end"
     if settings.precision == "tf32" and workers(settings.devices)[0].platform == "cpu":
@@ -248,6 +252,11 @@ def proposed(ask: Sampler, settings: Settings, space: Space, wanted: int, count:
     if not configs:
         raise UserError(f"the sampler {ask.name!r} proposed no configuration: it must return num_configs of them")
     return configs
+
+
+def _reads(config: Config, name: str, space: Space) -> bool:
+    """Whether a configuration uses its own value of what a space searches."""
+    return name not in config.unused() and applies(space.domains[name], config)
 
 
 def _scheduler(settings: Settings) -> Scheduler:

@@ -1,4 +1,4 @@
-"""Everything that is settled before the first program compiles, and how it is added to."""
+"""A sweep before its first program compiles, and how it is added to."""
 
 import dataclasses
 

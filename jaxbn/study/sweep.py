@@ -205,7 +205,6 @@ def _resume(
         if extends:
             state, setup = extend.extended(state, setup, num_configs=num_configs, num_epochs=num_epochs)
         check_memory(setup.plan, workers(setup.settings.devices)[0])
-        before = directory.load(folder, setup.architecture) if extends and finished else None
         if extends:
             # In this order: whoever is killed in between leaves the run as it was, or with all that it held.
             with directory.told(folder):
@@ -219,13 +218,7 @@ def _resume(
             on_start(setup)
         if on_event is not None:
             on_event(Resumed.at(setup, state))
-        try:
-            return _to_the_end(setup, state, folder, on_event, interrupted)
-        except UserError:
-            # Nothing came of what was added: the run has what it had.
-            if before is not None:
-                directory.finish(folder, before)
-            raise
+        return _to_the_end(setup, state, folder, on_event, interrupted)
 
 
 def _as_it_is(folder: Path, request: Request, data: Any, architecture: Architecture | None) -> Results:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import polars as pl
@@ -62,3 +63,35 @@ def test_one_cpu_has_a_worker_per_core():
 def test_more_devices_than_there_are_is_a_mistake():
     with pytest.raises(UserError, match=r"devices = 99 and JAX has \d+ of kind .*: ask for 1"):
         jaxbn.plan(None, "iris", num_configs=2, devices=99)
+
+
+LATE = """
+import dataclasses, sys, time
+sys.path.insert(0, sys.argv[1])
+import jax
+from jaxbn.engine import run
+from tests.engine.test_run import config, data, plan_of
+first, second = jax.local_devices()[:2]
+plan = plan_of([config(0.01)] * 8, tile_size=1)
+compiled = run.Trainer._compile
+def compile(self, program, device):
+    # Of the second device it is not known that time would be too short before the first one trains.
+    if device == second:
+        while not trained:
+            time.sleep(0.01)
+        self.late.set()
+        return False
+    return compiled(self, program, device)
+trained = []
+run.Trainer._compile = compile
+with run.Trainer(plan, [data()], seed=0, on_event=trained.append, devices=2) as trainer:
+    results = list(trainer.train(plan.tiles))
+assert sorted(result.trials[0] for result in results) == list(range(8)), results
+"""
+
+
+def test_a_device_whose_program_is_late_takes_no_tile_from_the_others():
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", LATE, root], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -281,6 +281,16 @@ def test_what_is_compiled_already_is_never_late():
         assert result.epochs.tolist() == [NUM_EPOCHS] and not trainer.stopped
 
 
+def test_what_is_compiled_trains_after_something_was_late():
+    late, ready = config(1e-2, hidden_units=6, num_layers=1), config(1e-2, hidden_units=6)
+    train(plan_of([ready]))
+    plan = plan_of([late, ready])
+    plan = dataclasses.replace(plan, rates=dataclasses.replace(plan.rates, compile=2e4))
+    with Trainer(plan, [data()], seed=0, on_event=lambda event: None, deadline=time.perf_counter() + 1e4) as trainer:
+        (result,) = trainer.train(plan.tiles)
+    assert result.trials == (1,) and result.epochs.tolist() == [NUM_EPOCHS]
+
+
 def test_x64_reaches_the_workers():
     with jax.enable_x64(True):
         (result,) = run(plan_of(BASE, tile_size=4), [data()], seed=0, on_event=lambda event: None)

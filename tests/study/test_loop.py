@@ -428,5 +428,4 @@ def test_a_round_for_which_a_sampler_has_nothing_is_left_out():
         return [] if begun == 2 else random(seed + begun, space, None, num_configs)
 
     results = jaxbn.sweep(SPACE, "wine", num_configs=6, num_epochs=1, sampler=stingy, num_rounds=3)
-    again = jaxbn.sweep(SPACE, "wine", num_configs=6, num_epochs=1, sampler=stingy, num_rounds=3)
-    assert results.trials["status"].to_list() == ["ok"] * len(again.trials)
+    assert results.trials["status"].to_list() == ["ok"] * 2

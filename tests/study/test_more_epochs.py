@@ -1,5 +1,6 @@
 """A run to which epochs are added is the sweep that had them from the start: bits, files, refusals."""
 
+import errno
 import tempfile
 import threading
 import time
@@ -13,7 +14,7 @@ from safetensors.numpy import load_file
 import jaxbn
 from jaxbn import Choice, Float, Int, Results, Space, UserError
 from jaxbn.search import from_values
-from jaxbn.study import checkpoint, conduct, keeper
+from jaxbn.study import checkpoint, conduct, keeper, run_dir
 from jaxbn.study.named import named
 from jaxbn.study.progress import Progress
 from jaxbn.study.run_dir import request_in
@@ -435,4 +436,34 @@ def test_a_run_whose_added_epochs_all_diverge_keeps_what_it_had(tmp_path, monkey
     again = Results.load(tmp_path / "run")
     assert again.trials.equals(before.trials) and again.summary == before.summary
     assert not (tmp_path / "run/checkpoints").exists()
+    # The same where it is killed and diverges only then.
+    with monkeypatch.context() as patched:
+        kill_at(patched, 1)
+        with pytest.raises(Killed):
+            jaxbn.resume(tmp_path / "run", num_epochs=3)
+    with monkeypatch.context() as patched:
+        patched.setattr("jaxbn.engine.run.DIVERGED_ABOVE", 0.0)
+        with pytest.raises(UserError, match="is not finished"):
+            Results.load(tmp_path / "run")
+        with pytest.raises(UserError, match="diverged"):
+            jaxbn.resume(tmp_path / "run")
+    assert Results.load(tmp_path / "run").summary == before.summary
     assert jaxbn.resume(tmp_path / "run", num_epochs=2).trials["epochs"].to_list() == [2, 2]
+
+
+def test_a_disk_that_is_full_in_the_end_costs_nothing(tmp_path, monkeypatch):
+    space = Space(hidden_units=4, num_layers=1)
+    jaxbn.sweep(space, "iris", num_configs=2, num_epochs=1, run_dir=tmp_path / "run", keep_states=True)
+    write = run_dir.write
+
+    def full(path, content):
+        if path.name == "curves.parquet":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_dir, "write", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            jaxbn.resume(tmp_path / "run", num_epochs=5)
+    assert jaxbn.resume(tmp_path / "run").trials["epochs"].to_list() == [5, 5]
+    assert jaxbn.resume(tmp_path / "run", num_epochs=6).trials["epochs"].to_list() == [6, 6]

@@ -26,7 +26,7 @@ def epoch(trials, number, accuracy, diverged=None):
 
 def test_what_has_happened():
     seen = of()
-    seen.record(Compiled(None, 0.0, 1.0))  # type: ignore[arg-type]
+    seen.record(Compiled(None, None, 0.0, 1.0))  # type: ignore[arg-type]
     seen.record(epoch([0, 1], 1, [0.9, 0.2]))
     assert (seen.trials, seen.epochs, seen.best) == (0, 2, None)
     seen.record(epoch([0, 1], 2, [0.7, 0.3]))

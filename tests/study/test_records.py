@@ -77,3 +77,17 @@ def test_best_epoch_is_the_first_of_the_best():
     one.scores[2, :, 1] = np.nan
     one.scores[0, 1, 1] = 0.99
     assert one.best_epoch().tolist() == [2, 1, 0]
+
+
+def test_who_trains_on_keeps_nobody_out():
+    # In the last rung of population-based training: who took over another's state has old weights, and a better score.
+    one = records([(0.1, 0.9), (0.1, 0.88), (0.1, 0.86)])
+    one.keep, one.weights = 1, {0: "old"}
+    one.states = {0: "of another", 1: "its own", 2: "its own"}
+    assert one._candidates(np.array([1, 2])) == {1}
+    one.states, one.weights = {0: "of another"}, {0: "old", 1: "its own"}
+    one.forget()
+    assert set(one.weights) == {0, 1}
+    one.states = {}
+    one.forget()
+    assert set(one.weights) == {0}

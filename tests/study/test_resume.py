@@ -763,7 +763,7 @@ def test_what_an_interrupted_sweep_had_trained_is_not_added_to(tmp_path):
         jaxbn.resume(tmp_path / "run", num_configs=9)
 
 
-def test_where_no_checkpoint_is_whole_the_sweep_begins_anew(tmp_path, monkeypatch, eager, whole):
+def test_where_no_checkpoint_is_whole_the_sweep_begins_anew(tmp_path, monkeypatch, eager):
     folder = left(tmp_path, monkeypatch)
     for path in (folder / "checkpoints").glob("*/manifest.json"):
         path.write_text("{")

@@ -322,7 +322,14 @@ def test_smoothing_of_labels_is_of_classes():
 def test_a_hyperparameter_that_nothing_uses_is_noted():
     space = Space(momentum=Float(0.5, 0.99), optimizer="adam", num_layers=1, hidden_units=4)
     results = jaxbn.sweep(space, "iris", num_configs=2, num_epochs=1)
-    assert "none of the 2 configs of the first round uses momentum, which the space searches" in results.summary.notes
+    assert "the space searches momentum, which no config of it uses" in results.summary.notes
+    never = Space(dropout=Float(0, 0.5, when={"activation": "tanh"}), activation="relu", num_layers=1, hidden_units=4)
+    other = Space(activation=Choice("relu", "tanh"), clip_norm=Float(1, 2), num_layers=1, hidden_units=4)
+    for space, enqueued, noted in ((never, [], True), (other, [{"activation": "gelu", "clip_norm": None}], False)):
+        results = jaxbn.sweep(space, "iris", num_configs=1, num_epochs=1, enqueue=enqueued)
+        assert any("which no config of it uses" in note for note in results.summary.notes) == noted
+    default = jaxbn.sweep(None, "iris", num_configs=1, num_epochs=1)
+    assert not any("which no config of it uses" in note for note in default.summary.notes)
 
 
 @pytest.mark.parametrize("space", [5, {"hidden_units": 4}, "iris", [{"hidden_units": 4}], []])
