@@ -1,9 +1,8 @@
 """A population of batch-normalised networks in one program, from the library's pieces alone: no engine, no sweep().
 
-Sixty-four networks with learning rates, momenta and widths of their own train together on the digits, vmapped once.
+Sixty-four networks with rates, momenta and widths of their own train together on whole mini-batches of the digits.
 """
 
-import dataclasses
 import functools
 
 import jax
@@ -38,8 +37,7 @@ def population(seed: int) -> Hyperparams:
     )
 
 
-SHARED = {field.name: None for field in dataclasses.fields(Hyperparams)}
-AXES = Hyperparams(**SHARED | {"learning_rate": 0, "b1": 0, "hidden_units": 0})  # which leaves have a member axis
+AXES = jax.tree.map(lambda _: None, Hyperparams()).replace(learning_rate=0, b1=0, hidden_units=0)  # of members
 
 
 def main(seed: int = 0) -> None:
@@ -54,7 +52,6 @@ def main(seed: int = 0) -> None:
 
     @jax.jit
     def epoch(state, key):
-        # The last mini-batch, which is partial, is left out.
         rows = jax.random.permutation(key, len(x))[: len(x) // BATCH_SIZE * BATCH_SIZE].reshape(-1, BATCH_SIZE)
         one = functools.partial(train.step, model=model, spec=spec)
 

@@ -33,6 +33,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from IPython.display import Markdown
+from jax.flatten_util import ravel_pytree
 
 from jaxbn import Hyperparams, Spec, batch_norm, load_data, minimize, mlp
 from jaxbn.data import prepare, split_rows
@@ -211,7 +212,7 @@ with jax.enable_x64(True):
         out, _ = batch_norm.apply(params, state8, at["z"], Hyperparams(), training=True)
         return (weight * jnp.tanh(out)).sum()
 
-    flat, unflatten = jax.flatten_util.ravel_pytree(point)
+    flat, unflatten = ravel_pytree(point)
     exact = jax.grad(lambda flat: loss(unflatten(flat)))(flat)
 
     @jax.jit

@@ -663,7 +663,7 @@ def test_a_worker_that_fails_says_how_to_go_on(whole, tmp_path, monkeypatch, eag
     with pytest.raises(RuntimeError, match="a cosmic ray") as failed:
         swept("halving", tmp_path / "run", on_event=fail)
     assert failed.value.__notes__ == [
-        f"The sweep can be gone on with from its last checkpoint: jaxbn resume {tmp_path / 'run'}"
+        f"The sweep can be gone on with from its last checkpoint, by jaxbn resume {tmp_path / 'run'}"
     ]
     check_same(jaxbn.resume(tmp_path / "run"), whole("halving"))
 
