@@ -375,9 +375,9 @@ fig.colorbar(image, ax=axes, label="validation accuracy")
 trained = (scores >= 0.8).sum(axis=2)
 counts = ", ".join(f"{depth} deep: {trained[1, i]} and {trained[0, i]}" for i, depth in enumerate(depths))
 Markdown(
-    f"**With 2 and 4 layers more learning rates train with batch normalisation.** Of the {len(rates)} learning rates, so "
-    f"many reach an accuracy of 80 % with it and without: {counts}. With 1, 8 and 16 layers the two differ by one at "
-    "most, on one seed; over five seeds and more rates Adam shows no difference at 16, and momentum does "
+    f"**With 2 and 4 layers more learning rates train with batch normalisation.** Of the {len(rates)} learning rates, "
+    f"so many reach an accuracy of 80 % with it and without: {counts}. With 1, 8 and 16 layers the two differ by one "
+    "at most, on one seed; over five seeds and more rates Adam shows no difference at 16, and momentum does "
     f"([reproductions](../docs/reproductions.md)). The best accuracy with 16 layers is {scores[1, -1].max():.1%} with "
     f"it and {scores[0, -1].max():.1%} without: plain batch normalisation does not make a deep network as good as a "
     "shallow one."
