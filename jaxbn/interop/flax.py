@@ -26,11 +26,13 @@ from jax import Array
 
 from jaxbn.engine import keys
 from jaxbn.errors import UserError
-from jaxbn.nn import dropout
+from jaxbn.interop.flax_dropout import Dropout, NNXDropout
 from jaxbn.nn.types import Architecture, Hyperparams, Loss, Model, PyTree, Spec, Variables
 from jaxbn.search import HYPERPARAMETERS, Config
 from jaxbn.search.split import TRACED
 from jaxbn.study.frames import COLUMNS
+
+__all__ = ["Dropout", "NNXDropout", "from_linen", "from_nnx"]
 
 OUTPUTS, INPUTS = ("num_outputs", "num_classes"), ("num_inputs",)
 TRAINING = {"training": True, "train": True, "deterministic": False, "use_running_average": False}
@@ -386,34 +388,3 @@ def _like(old: PyTree, new: PyTree) -> PyTree:
             f"batch statistics alone ({', '.join(old) or 'none'} before, {', '.join(new) or 'none'} after a step)"
         )
     return jax.tree.map(lambda a, b: b.astype(a.dtype), old, new)
-
-
-class Dropout(nn.Module):
-    """Dropout for Linen modules, with a rate that may be traced; see `jaxbn.nn.dropout`.
-
-    Attributes:
-        rate: in [0, 1).
-    """
-
-    rate: Any
-
-    def __call__(self, x: Array, *, training: bool) -> Array:
-        """Drop, when training."""
-        return dropout.apply(self.make_rng("dropout"), x, self.rate) if training else x
-
-
-class NNXDropout(nnx.Module):
-    """The same for NNX modules.
-
-    Attributes:
-        rate: in [0, 1).
-        deterministic: whether nothing is dropped; `train()` and `eval()` of the module that holds it set it.
-        rngs: with a stream of keys named "dropout", or a default one.
-    """
-
-    def __init__(self, rate: Any, *, rngs: nnx.Rngs) -> None:
-        self.rate, self.deterministic, self.rngs = rate, False, rngs
-
-    def __call__(self, x: Array) -> Array:
-        """Drop, when training."""
-        return x if self.deterministic else dropout.apply(self.rngs.dropout(), x, self.rate)

@@ -124,7 +124,7 @@ class Summary:
                 **record,
                 "best": Best(**best | {"config": config, "validation": _read(best["validation"])}),
                 "test": _read(record["test"]),
-                "standard_error": _read({"": record["standard_error"]})[""],
+                "standard_error": _score(record["standard_error"]),
                 "baselines": tuple(
                     Baseline(one["name"], _read(one["validation"]), _read(one["test"])) for one in record["baselines"]
                 ),
@@ -139,8 +139,13 @@ def _written(score: float) -> float | None:
     return score if math.isfinite(score) else None
 
 
+def _score(written: Any) -> Any:
+    """The inverse, but for NaN in the place of an infinity."""
+    return math.nan if written is None else written
+
+
 def _read(scores: dict[str, Any]) -> dict[str, Any]:
-    return {name: float("nan") if score is None else score for name, score in scores.items()}
+    return {name: _score(score) for name, score in scores.items()}
 
 
 @dataclasses.dataclass(frozen=True)
